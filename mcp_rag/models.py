@@ -1,0 +1,257 @@
+"""The nouns of the service. All are frozen; times are aware datetimes."""
+
+from datetime import datetime
+from typing import Annotated, Literal, Self
+from urllib.parse import quote, unquote
+
+from pydantic import BaseModel, ConfigDict, Field
+
+Kind = Literal["chat", "document"]
+Confidence = Literal["high", "low", "none"]
+Mode = Literal["hybrid", "lexical"]
+
+
+class Frozen(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class Address(Frozen):
+    """Where a conversation or one of its messages is found: `conversation://{id}[/messages/{position}]`."""
+
+    conversation_id: str
+    position: int | None = None
+
+    @property
+    def uri(self) -> str:
+        whole = f"conversation://{quote(self.conversation_id, safe='')}"
+        return whole if self.position is None else f"{whole}/messages/{self.position}"
+
+    @property
+    def id(self) -> str:
+        return self.conversation_id if self.position is None else f"{self.conversation_id}#{self.position}"
+
+    @classmethod
+    def parse(cls, text: str) -> Self:
+        """Read a URI, a hit's id, or a bare conversation id."""
+        if text.startswith("conversation://"):
+            whole, _, position = text.removeprefix("conversation://").partition("/messages/")
+            conversation_id = unquote(whole)
+        else:
+            conversation_id, separator, position = text.rpartition("#")
+            if not (separator and _is_position(position)):
+                conversation_id, position = text, ""
+        return cls(
+            conversation_id=conversation_id, position=int(position) if _is_position(position) else None
+        )
+
+
+def _is_position(text: str) -> bool:
+    return text.isascii() and text.isdigit() and len(text) < 10
+
+
+class NewMessage(Frozen):
+    """A message as its caller gives it."""
+
+    text: str = Field(description="What was said or written, word for word.")
+    speaker: str | None = Field(None, description="Who said it, e.g. a name, 'user' or 'assistant'.")
+    sent_at: datetime | None = Field(None, description="When, ISO 8601. UTC when no zone is given.")
+    message_id: str | None = Field(
+        None, description="The caller's own id; makes an edited message replace its old text."
+    )
+
+
+class NewConversation(Frozen):
+    """A conversation as an importer reads it."""
+
+    conversation_id: str
+    messages: tuple[NewMessage, ...]
+    title: str | None = None
+    source: str | None = None
+    kind: Kind = "chat"
+    tags: tuple[str, ...] = ()
+
+
+class Conversation(Frozen):
+    conversation_id: str
+    title: str | None
+    source: str | None
+    kind: Kind
+    tags: tuple[str, ...]
+    message_count: int
+    started_at: datetime | None
+    ended_at: datetime | None
+    updated_at: datetime
+
+    @property
+    def uri(self) -> str:
+        return Address(conversation_id=self.conversation_id).uri
+
+
+class Message(Frozen):
+    position: int
+    speaker: str | None
+    sent_at: datetime | None
+    text: str
+
+
+class Passage(Frozen):
+    """A stretch of one message, `text[start:stop]`, counted in characters: the unit that is ranked."""
+
+    start: int
+    stop: int
+    text: str
+
+
+class Skipped(Frozen):
+    index: int = Field(description="Which of the sent messages, counted from 0.")
+    reason: str
+
+
+class Receipt(Frozen):
+    """What an ingest did, after it was committed."""
+
+    conversation_id: str
+    uri: str
+    added: int
+    updated: int
+    unchanged: int
+    removed: int = Field(0, description="Sections that a new version of a document no longer has.")
+    skipped: tuple[Skipped, ...] = ()
+    message_count: int = Field(description="Messages that the conversation holds now.")
+    pending: int = Field(0, description="Passages found by words already, by meaning in a moment.")
+
+
+class Filters(Frozen):
+    """Which part of the store to look at. Empty means all of it."""
+
+    conversation_id: str | None = Field(None, description="Only this conversation.")
+    speaker: str | None = Field(None, description="Only what this speaker said.")
+    source: str | None = Field(None, description="Only from this source, e.g. 'claude'.")
+    tags: tuple[str, ...] = Field((), description="Only conversations with all of these tags.")
+    since: datetime | None = Field(None, description="Only messages from then on, ISO 8601.")
+    until: datetime | None = Field(None, description="Only messages before then, ISO 8601.")
+
+
+class Hit(Frozen):
+    """A passage that was found. `url` is its address: read more there with `fetch`."""
+
+    id: str
+    title: str
+    url: str
+    conversation_id: str
+    position: int
+    speaker: str | None
+    date: datetime | None
+    text: str
+    score: Annotated[float, Field(description="0 to 1, comparable within one result only.")]
+
+
+class SearchResult(Frozen):
+    """One page of hits, best first."""
+
+    results: tuple[Hit, ...]
+    confidence: Confidence = Field(description="Whether the store holds what was asked for.")
+    mode: Mode
+    total: int = Field(description="Hits that were ranked for this query, over all pages.")
+    omitted: int = Field(0, description="Hits of this page left out to stay within max_tokens.")
+    next_cursor: str | None = None
+    notice: str | None = None
+
+
+class Citation(Frozen):
+    n: int
+    uri: str
+    quote: str
+    title: str
+    speaker: str | None
+    date: datetime | None
+    verified: bool = Field(description="The quote stands word for word in the stored message.")
+
+
+class Answer(Frozen):
+    answered: Literal[True] = True
+    text: str = Field(description="The answer; [n] points at citation n.")
+    citations: tuple[Citation, ...]
+    confidence: Confidence
+    provider: str
+
+
+class NoAnswer(Frozen):
+    answered: Literal[False] = False
+    reason: str
+    nearest: tuple[Hit, ...] = Field((), description="The nearest misses, which do not answer.")
+
+
+class Sentence(Frozen):
+    """A sentence of a stored message, with its likeness to the question (cosine)."""
+
+    text: str
+    similarity: float
+
+
+class Evidence(Frozen):
+    """A hit as an answerer reads it: the passage whole, and its sentences in order."""
+
+    hit: Hit
+    passage: str
+    sentences: tuple[Sentence, ...]
+
+
+class Quote(Frozen):
+    """Words that a draft takes from `evidence[source]`."""
+
+    source: int
+    text: str
+
+
+class Draft(Frozen):
+    """An answer before its quotes are verified. `[n]` in the text points at `quotes[n - 1]`."""
+
+    text: str
+    quotes: tuple[Quote, ...]
+    provider: str
+
+
+class Extract(Frozen):
+    """A stretch of a conversation, read in order."""
+
+    conversation: Conversation
+    messages: tuple[Message, ...]
+    next_position: int | None = Field(None, description="Where the rest begins, if anything was left out.")
+
+
+class ConversationPage(Frozen):
+    conversations: tuple[Conversation, ...]
+    next_cursor: str | None = None
+
+
+class Erasure(Frozen):
+    """What a `forget` removes (`dry_run`) or has removed."""
+
+    dry_run: bool
+    conversation_ids: tuple[str, ...]
+    messages: int
+    passages: int
+    vectors: int
+
+
+class EmbeddingModel(Frozen):
+    """Which model makes the vectors; two vectors are compared only if all of this is equal."""
+
+    name: str
+    dimensions: int
+    fingerprint: str = Field(description="sha256 of the weights, or the provider's name for them.")
+
+
+class Status(Frozen):
+    """What the store holds and whether its parts are ready."""
+
+    version: str
+    conversations: int
+    messages: int
+    passages: int
+    pending: int = Field(description="Passages that still wait for their vector.")
+    model: EmbeddingModel | None
+    mode: Mode
+    database: str
+    notice: str | None = None

@@ -1,0 +1,66 @@
+"""The one place where configuration is read: environment variables with the prefix MCP_RAG_."""
+
+from pathlib import Path
+from typing import Literal
+
+import platformdirs
+from pydantic import Field, SecretStr, ValidationError
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from mcp_rag.errors import InvalidSettings
+
+
+class Settings(BaseSettings):
+    model_config = SettingsConfigDict(env_prefix="MCP_RAG_", frozen=True, extra="ignore")
+
+    database_url: SecretStr | None = Field(
+        None, description="Any Postgres >= 16 with pgvector >= 0.8. Unset: an embedded server in `data_dir`."
+    )
+    migration_database_url: SecretStr | None = Field(
+        None, description="The same database as the role that owns the schema. Unset: `database_url`."
+    )
+    data_dir: Path | None = Field(
+        None, description="Where the embedded server keeps its data. Unset: the user's data folder."
+    )
+    pool_size: int = Field(8, ge=1, le=100, description="Database connections of one process.")
+
+    embedding_provider: Literal["onnx", "sentence-transformers", "openai"] = Field(
+        "onnx", description="Who turns text into vectors."
+    )
+    embedding_model: str = Field("bge-small-en-v1.5", description="The embedding model's name.")
+    embedding_url: str = Field(
+        "http://localhost:11434/v1", description="Base URL of an OpenAI-compatible embedding service."
+    )
+    embedding_api_key: SecretStr | None = Field(None, description="Key for that service.")
+    embedding_threads: int = Field(0, ge=0, description="Threads for the model. 0: as many as cores, up to 4.")
+    model_path: Path | None = Field(None, description="A folder that holds the model's files.")
+    allow_download: bool = Field(False, description="Let the model be downloaded from the Hugging Face hub.")
+
+    host: str = Field("127.0.0.1", description="Address that `serve` listens on.")
+    port: int = Field(8080, ge=0, le=65535, description="Port that `serve` listens on.")
+    max_message_mb: int = Field(
+        64, ge=1, le=1024, description="Largest MCP message or HTTP body that is read, in MiB."
+    )
+    resident_linger: float = Field(
+        600, ge=0, description="Seconds that the resident server stays after its last client has left."
+    )
+    log_level: Literal["debug", "info", "warning", "error"] = Field("info", description="What is logged.")
+    log_format: Literal["text", "json"] = Field("text", description="How it is logged, always on stderr.")
+
+    @classmethod
+    def read(cls) -> "Settings":
+        """Read the environment.
+
+        Raises:
+            InvalidSettings: a variable has a value that cannot be used.
+        """
+        try:
+            return cls()
+        except ValidationError as error:
+            first = error.errors()[0]
+            name = "MCP_RAG_" + "_".join(str(part) for part in first["loc"]).upper()
+            raise InvalidSettings(f"{name}: {first['msg']}.") from None
+
+    @property
+    def embedded_data_dir(self) -> Path:
+        return self.data_dir or Path(platformdirs.user_data_dir("mcp-rag", appauthor=False))
