@@ -1,10 +1,11 @@
 """The nouns of the service. All are frozen; times are aware datetimes."""
 
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Annotated, Literal, Self
 from urllib.parse import quote, unquote
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, RootModel
 
 Kind = Literal["chat", "document"]
 Confidence = Literal["high", "low", "none"]
@@ -103,7 +104,7 @@ class Passage(Frozen):
 
 
 class Skipped(Frozen):
-    index: int = Field(description="Which of the sent messages, counted from 0.")
+    index: int | None = Field(description="Which of the sent messages, counted from 0; null: all of them.")
     reason: str
 
 
@@ -111,13 +112,13 @@ class Receipt(Frozen):
     """What an ingest did, after it was committed."""
 
     conversation_id: str
-    uri: str
-    added: int
-    updated: int
-    unchanged: int
+    uri: str = ""
+    added: int = 0
+    updated: int = 0
+    unchanged: int = 0
     removed: int = Field(0, description="Sections that a new version of a document no longer has.")
     skipped: tuple[Skipped, ...] = ()
-    message_count: int = Field(description="Messages that the conversation holds now.")
+    message_count: int = Field(0, description="Messages that the conversation holds now.")
     pending: int = Field(0, description="Passages found by words already, by meaning in a moment.")
 
 
@@ -182,8 +183,14 @@ class NoAnswer(Frozen):
     nearest: tuple[Hit, ...] = Field((), description="The nearest misses, which do not answer.")
 
 
+class Reply(RootModel[Answer | NoAnswer]):
+    """Either an answer with its citations, or word that the store has none."""
+
+    model_config = ConfigDict(frozen=True, json_schema_extra={"type": "object"})
+
+
 class Sentence(Frozen):
-    """A sentence of a stored message, with its likeness to the question (cosine)."""
+    """A sentence of a passage with the space after it, and its likeness to the question (cosine)."""
 
     text: str
     similarity: float
@@ -255,3 +262,51 @@ class Status(Frozen):
     mode: Mode
     database: str
     notice: str | None = None
+
+
+# Rows of the store as the service handles them: many per call, so plain and unvalidated.
+
+
+@dataclass(frozen=True, slots=True)
+class StoredIdentity:
+    identity: bytes
+    message_key: int
+    position: int
+    digest: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class StoredMessage:
+    message_key: int
+    position: int
+    speaker: str | None
+    sent_at: datetime | None
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Waiting:
+    """A passage without a vector, and the text to embed for it."""
+
+    passage_key: int
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Candidate:
+    """A passage that a leg found, with both legs' scores."""
+
+    passage_key: int
+    message_key: int
+    conversation_id: str
+    title: str | None
+    position: int
+    speaker: str | None
+    sent_at: datetime | None
+    text: str
+    lexical: float
+    """BM25."""
+    similarity: float | None
+    """Cosine with the question; None while the passage has no vector."""
+    coverage: float
+    """The share of the question's words, weighed by rarity, that the passage has: 0 to 1."""

@@ -1,0 +1,86 @@
+"""The passages that wait for a vector, and the work of giving them one.
+
+A vector is derived: a passage without one is the work list itself, so nothing is lost when this process
+dies, and any number of processes can share the work.
+"""
+
+import asyncio
+from collections.abc import Callable
+
+import structlog
+
+from mcp_rag.errors import RagError
+from mcp_rag.ports import Embedder
+from mcp_rag.postgres.store import Store
+
+log = structlog.get_logger()
+
+BATCH = 64
+"""Passages that are embedded and committed together."""
+SIDE_BY_SIDE = 2
+"""One batch is written while the next is embedded."""
+RETRY_AFTER = 30.0
+"""Seconds to wait when the model or the database failed."""
+
+
+class Backlog:
+    """Fills in missing vectors of one model."""
+
+    def __init__(self, store: Store, embedder: Embedder, model_key: int) -> None:
+        self._store = store
+        self._embedder = embedder
+        self._model_key = model_key
+        self._wanted = asyncio.Event()
+        self._wanted.set()
+
+    def wake(self) -> None:
+        self._wanted.set()
+
+    async def run(self) -> None:
+        """Work whenever woken, until cancelled."""
+        while True:
+            await self._wanted.wait()
+            self._wanted.clear()
+            try:
+                await self.drain()
+            except RagError as error:
+                log.warning("backlog waits", cause=error.cause, retry_after=RETRY_AFTER)
+                await asyncio.sleep(RETRY_AFTER)
+                self._wanted.set()
+
+    async def drain(self, progress: Callable[[int], None] | None = None) -> int:
+        """Embed every passage that waits, of every tenant; `progress` hears of each batch.
+
+        Raises:
+            EmbeddingFailed: the model refused a batch; what was embedded before it is committed.
+            StoreUnavailable: the database went away; likewise.
+        """
+        done = 0
+        for tenant_id in await self._store.tenant_ids():
+            workers = [self._fill(tenant_id, progress) for _ in range(SIDE_BY_SIDE)]
+            done += sum(await asyncio.gather(*workers))
+            await self._fold(tenant_id)
+        return done
+
+    async def _fill(self, tenant_id: int, progress: Callable[[int], None] | None) -> int:
+        done = after = 0
+        while True:
+            batch, after = await self._batch(tenant_id, after)
+            done += batch
+            if progress and batch:
+                progress(batch)
+            if not batch:
+                return done
+
+    async def _batch(self, tenant_id: int, after: int) -> tuple[int, int]:
+        async with self._store.transaction(tenant_id) as tx:
+            waiting = await tx.passages_without_vector(self._model_key, after=after, limit=BATCH)
+            if not waiting:
+                return 0, after
+            vectors = await self._embedder.embed_passages([passage.text for passage in waiting])
+            await tx.insert_vectors(self._model_key, waiting, vectors)
+        return len(waiting), waiting[-1].passage_key
+
+    async def _fold(self, tenant_id: int) -> None:
+        async with self._store.transaction(tenant_id) as tx:
+            await tx.fold_term_statistics()

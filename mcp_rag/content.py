@@ -1,0 +1,116 @@
+"""What may be stored, and what is wrong with what may not. Pure."""
+
+import re
+import unicodedata
+from collections.abc import Sequence
+from datetime import UTC, datetime
+
+from mcp_rag.errors import InvalidContent, InvalidInput
+from mcp_rag.models import NewMessage, Skipped
+
+LONGEST_ID = 512
+LONGEST_NAME = 1_000
+LONGEST_MESSAGE = 1_000_000
+"""Characters. A document may be longer: it is stored as sections."""
+LONGEST_CALL = 32_000_000
+"""Characters of all the messages of one ingest."""
+LONGEST_QUERY = 10_000
+
+_SURROGATE = re.compile("[\ud800-\udfff]")
+
+
+def conversation_id(text: str) -> str:
+    """An id that can stand in an address.
+
+    Raises:
+        InvalidInput: it is empty, too long, or has characters that cannot be seen or stored.
+    """
+    if not text.strip():
+        raise InvalidInput("conversation_id is empty.", remedy="Name the conversation with any stable id.")
+    if len(text) > LONGEST_ID:
+        raise InvalidInput(f"conversation_id is longer than {LONGEST_ID} characters.")
+    if any(unicodedata.category(character) in ("Cc", "Cs") for character in text):
+        raise InvalidInput("conversation_id has control characters or surrogates in it.")
+    return text
+
+
+def name(text: str | None, field: str) -> str | None:
+    """A title, speaker, source or tag: storable, not too long; blank is None.
+
+    Raises:
+        InvalidInput: it cannot be stored.
+    """
+    if text is None or not text.strip():
+        return None
+    if problem := _unstorable(text):
+        raise InvalidInput(f"{field} {problem}.")
+    if len(text) > LONGEST_NAME:
+        raise InvalidInput(f"{field} is longer than {LONGEST_NAME} characters.")
+    return text
+
+
+def query(text: str) -> str:
+    """A question that can be searched for.
+
+    Raises:
+        InvalidInput: it is empty or too long.
+    """
+    text = _SURROGATE.sub(" ", text).replace("\0", " ").strip()
+    if not text:
+        raise InvalidInput("The query is empty.", remedy="Say in a few words what to look for.")
+    if len(text) > LONGEST_QUERY:
+        raise InvalidInput(f"The query is longer than {LONGEST_QUERY:,} characters.")
+    return text
+
+
+def moment(when: datetime | None) -> datetime | None:
+    """An aware datetime: UTC when no zone was given."""
+    return when.replace(tzinfo=UTC) if when is not None and when.tzinfo is None else when
+
+
+def sift(
+    messages: Sequence[NewMessage], *, longest: int
+) -> tuple[list[tuple[int, NewMessage]], list[Skipped]]:
+    """The messages that can be stored, each with its index, and why the others cannot.
+
+    Raises:
+        InvalidInput: there are none, or all together are too long for one call.
+        InvalidContent: none of them can be stored.
+    """
+    if not messages:
+        raise InvalidInput("There is nothing to store.", remedy="Send `content` or at least one message.")
+    if sum(len(message.text) for message in messages) > LONGEST_CALL:
+        raise InvalidInput(
+            f"The content is longer than {LONGEST_CALL:,} characters.",
+            remedy="Send it in parts under the same conversation_id, or import it with `mcp-rag ingest FILE`.",
+        )
+    good, skipped = [], []
+    for index, message in enumerate(messages):
+        if problem := _problem(message, longest):
+            skipped.append(Skipped(index=index, reason=problem))
+        else:
+            good.append((index, message.model_copy(update={"sent_at": moment(message.sent_at)})))
+    if not good:
+        raise InvalidContent(f"Nothing was stored: message {skipped[0].index} {skipped[0].reason}.")
+    return good, skipped
+
+
+def _problem(message: NewMessage, longest: int) -> str | None:
+    if not message.text.strip():
+        return "is empty"
+    if len(message.text) > longest:
+        return f"is longer than {longest:,} characters; send it with kind='document'"
+    return next(
+        (problem for text in (message.text, message.speaker, message.message_id) if (problem := _unstorable(text))),
+        None,
+    )
+
+
+def _unstorable(text: str | None) -> str | None:
+    if text is None:
+        return None
+    if (at := text.find("\0")) >= 0:
+        return f"has a NUL character (U+0000) at offset {at}, which is not text"
+    if surrogate := _SURROGATE.search(text):
+        return f"has a lone surrogate (half a character) at offset {surrogate.start()}"
+    return None

@@ -1,0 +1,47 @@
+"""Removing what a `forget` means, inside the transaction that `Rag.forget` opened."""
+
+from collections import Counter
+from collections.abc import Sequence
+
+from mcp_rag.models import Erasure
+from mcp_rag.postgres.store import ForgetScope, Transaction
+from mcp_rag.reconciliation import tombstone
+
+
+async def preview(tx: Transaction, scope: ForgetScope) -> Erasure:
+    """What would go."""
+    passages, vectors = await tx.count_derived(scope.message_keys)
+    return Erasure(
+        dry_run=True,
+        conversation_ids=tuple(scope.conversations.values()),
+        messages=len(scope.message_keys),
+        passages=passages,
+        vectors=vectors,
+    )
+
+
+async def erase(tx: Transaction, scope: ForgetScope, *, whole: bool) -> None:
+    """Remove the scope's messages, or its conversations `whole`, with all that was derived from them.
+
+    What stays is a tombstone: a keyed hash, so that importing the same again does not bring it back.
+    """
+    lost = Counter(await tx.count_terms(scope.message_keys))
+    await tx.add_term_statistics({term: -count for term, count in lost.items()})
+    await tx.bury(await _graves(tx, scope, whole=whole))
+    if whole:
+        await tx.delete_conversations(list(scope.conversations))
+        return
+    await tx.delete_messages(scope.message_keys)
+    for conversation in scope.conversations:
+        await tx.finish_conversation(conversation)
+
+
+async def _graves(tx: Transaction, scope: ForgetScope, *, whole: bool) -> Sequence[bytes]:
+    key = await tx.tombstone_key()
+    if whole:
+        return [digest for name in scope.conversations.values() for digest in tombstone(key, name)]
+    return [
+        digest
+        for conversation, identity in scope.messages
+        for digest in tombstone(key, scope.conversations[conversation], [identity])
+    ]

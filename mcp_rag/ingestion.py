@@ -1,0 +1,86 @@
+"""Writing what is new in a conversation, inside the transaction that `Rag.ingest` opened."""
+
+import asyncio
+from collections.abc import Sequence
+
+from mcp_rag import lexicon, passages
+from mcp_rag.indexing import index, statistics
+from mcp_rag.models import NewMessage, Skipped, StoredMessage
+from mcp_rag.postgres.store import OpenConversation, Transaction
+from mcp_rag.reconciliation import Changes, Incoming, tombstone
+
+RESTORE = "send it with restore=true to store it again"
+
+
+async def forgotten(tx: Transaction, conversation_id: str, *, restore: bool) -> list[Skipped]:
+    """Why the whole conversation is not stored, if it was forgotten and is not wanted back."""
+    graves = tombstone(await tx.tombstone_key(), conversation_id)
+    if restore:
+        await tx.unbury(graves)
+    found = await tx.tombstones(graves)
+    return [Skipped(index=None, reason=f"was forgotten on {when:%Y-%m-%d}; {RESTORE}") for when in found.values()]
+
+
+async def living(
+    tx: Transaction, conversation_id: str, incoming: list[Incoming], *, restore: bool
+) -> tuple[list[Incoming], list[Skipped]]:
+    """The messages that were not forgotten one by one, and a word on each that was."""
+    digests = tombstone(await tx.tombstone_key(), conversation_id, [m.identity for m in incoming])
+    if restore:
+        await tx.unbury(digests)
+        return incoming, []
+    graves = await tx.tombstones(digests)
+    if not graves:
+        return incoming, []
+    alive = [m for m, digest in zip(incoming, digests, strict=True) if digest not in graves]
+    dead = [m for m, digest in zip(incoming, digests, strict=True) if digest in graves]
+    return alive, [Skipped(index=m.index, reason=f"was forgotten; {RESTORE}") for m in dead]
+
+
+def sections(messages: Sequence[tuple[int, NewMessage]]) -> list[tuple[int, NewMessage]]:
+    """A document's messages cut into sections, which together are its text to the letter."""
+    return [
+        (index, message.model_copy(update={"text": section, "message_id": None}))
+        for index, message in messages
+        for section in passages.sections(message.text)
+    ]
+
+
+async def apply(tx: Transaction, opened: OpenConversation, changes: Changes, *, tenant_id: int) -> int:
+    """Write the changes with their passages and term statistics; gives the number of new passages."""
+    fresh = await _write_messages(tx, opened, changes)
+    stale = [row.message_key for row, _ in changes.updated]
+    if opened.retitled:
+        written = {message.message_key for message in fresh}
+        others = [m for m in await tx.stored_messages(opened.key) if m.message_key not in written]
+        fresh += others
+        stale += [message.message_key for message in others]
+    lost = await tx.count_terms([*stale, *changes.removed])
+    await tx.delete_passages(stale)
+    await tx.delete_messages(changes.removed)
+    average = await tx.average_length(typical=lexicon.TYPICAL_LENGTH)
+    indexed = await asyncio.to_thread(
+        index, fresh, title=opened.title, tenant_id=tenant_id, average_length=average
+    )
+    await tx.insert_passages(opened.key, indexed)
+    gained = statistics(indexed)
+    gained.subtract(lost)
+    await tx.add_term_statistics(gained)
+    return len(indexed)
+
+
+async def _write_messages(tx: Transaction, opened: OpenConversation, changes: Changes) -> list[StoredMessage]:
+    """The messages that are new or say something new, as stored."""
+    for row, new in changes.updated:
+        await tx.update_message(row.message_key, new.digest, new.message)
+    await tx.move_messages(changes.moved)
+    keys = await tx.insert_messages(
+        opened.key, [(position, m.identity, m.digest, m.message) for position, m in changes.added]
+    )
+    rewritten = [_stored(row.message_key, row.position, new) for row, new in changes.updated]
+    return [*rewritten, *(_stored(keys[position], position, m) for position, m in changes.added)]
+
+
+def _stored(key: int, position: int, incoming: Incoming) -> StoredMessage:
+    message = incoming.message
+    return StoredMessage(key, position, message.speaker, message.sent_at, message.text)

@@ -1,0 +1,119 @@
+"""Connections: a pool for the application's role, and the way back after the server went away."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Any
+
+import asyncpg
+from asyncpg.pool import PoolConnectionProxy
+from pgvector.asyncpg import register_vector
+
+from mcp_rag.errors import StoreUnavailable
+from mcp_rag.postgres import schema
+from mcp_rag.postgres.embedded import EmbeddedServer
+from mcp_rag.postgres.failures import translated
+from mcp_rag.postgres.queries import sql
+
+Connection = PoolConnectionProxy
+
+APPLICATION_ROLE = "mcp_rag_app"
+"""Owns nothing and is under row-level security, whoever logged in."""
+
+_SESSION = {
+    "role": APPLICATION_ROLE,
+    "application_name": "mcp-rag",
+    "jit": "off",
+    # Exact recall matters more than the last millisecond: the leg is 100 deep.
+    "hnsw.ef_search": "120",
+    "hnsw.iterative_scan": "relaxed_order",
+    "hnsw.max_scan_tuples": "40000",
+}
+
+
+class Database:
+    """A Postgres that is embedded (`server`) or anywhere else (`url`).
+
+    Open it before use. Safe to use from any number of tasks.
+    """
+
+    def __init__(
+        self,
+        *,
+        url: str = "",
+        owner_url: str | None = None,
+        server: EmbeddedServer | None = None,
+        pool_size: int = 8,
+    ) -> None:
+        self._server = server
+        self._url = url
+        self._owner_url = owner_url or url
+        self._pool_size = pool_size
+        self._pool: "asyncpg.Pool[asyncpg.Record] | None" = None
+
+    @property
+    def owner_url(self) -> str:
+        return self._owner_url
+
+    @property
+    def name(self) -> str:
+        return "embedded" if self._server else "external"
+
+    async def open(self) -> None:
+        """Start the embedded server, bring the schema up to date, open the pool.
+
+        Raises:
+            StoreUnavailable: the server cannot be reached.
+            SchemaOutdated: an external database must be migrated first.
+        """
+        if self._server is not None:
+            await self._start(self._server)
+        await schema.prepare(self._url, self._owner_url, always=self._server is not None)
+        with translated():
+            self._pool = await asyncpg.create_pool(
+                self._url,
+                min_size=1,
+                max_size=self._pool_size,
+                init=register_vector,
+                connect=self._connect,
+                server_settings=_SESSION,
+            )
+
+    async def close(self) -> None:
+        if self._pool is not None:
+            await self._pool.close()
+            self._pool = None
+        if self._server is not None:
+            await asyncio.to_thread(self._server.stop)
+
+    @asynccontextmanager
+    async def transaction(self, tenant_id: int, *, readonly: bool = False) -> AsyncIterator[Connection]:
+        """One transaction that sees and writes the rows of one tenant."""
+        if self._pool is None:
+            raise StoreUnavailable
+        with translated():
+            async with self._pool.acquire(timeout=30) as connection:
+                async with connection.transaction(readonly=readonly):
+                    await connection.execute(sql("set_tenant"), tenant_id)
+                    yield connection
+
+    async def index_vectors(self, dimensions: int) -> None:
+        """Make sure that vectors of this length have an index, where that is ours to do."""
+        async with self.transaction(0, readonly=True) as connection:
+            if await connection.fetchval(sql("vector_index"), dimensions):
+                return
+        await schema.index_vectors(self._owner_url, dimensions)
+
+    async def _connect(self, *args: Any, **kwargs: Any) -> "asyncpg.Connection[asyncpg.Record]":
+        try:
+            return await asyncpg.connect(*args, **kwargs)
+        except (OSError, asyncpg.CannotConnectNowError):
+            if self._server is None:
+                raise
+        # The embedded server died, or its last other user took it down: ours to start again.
+        await self._start(self._server)
+        return await asyncpg.connect(*args, **kwargs)
+
+    async def _start(self, server: EmbeddedServer) -> None:
+        urls = await asyncio.to_thread(server.start)
+        self._url, self._owner_url = urls.application, urls.owner

@@ -1,0 +1,1 @@
+SELECT model_key, name, dimensions, fingerprint FROM embedding_model WHERE active

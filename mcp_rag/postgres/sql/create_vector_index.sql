@@ -1,0 +1,4 @@
+-- {dimensions}: an integer that this package writes; vectors of other lengths have an index of their own.
+CREATE INDEX IF NOT EXISTS embedding_{dimensions}
+ON embedding USING hnsw ((vector::halfvec({dimensions})) halfvec_cosine_ops)
+WHERE vector_dims(vector) = {dimensions}

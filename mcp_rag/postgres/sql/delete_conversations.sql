@@ -1,0 +1,1 @@
+DELETE FROM conversation WHERE tenant_id = $1 AND conversation_key = ANY ($2::bigint[])

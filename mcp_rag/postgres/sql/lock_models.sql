@@ -1,0 +1,1 @@
+SELECT pg_advisory_xact_lock(hashtextextended('mcp_rag.model', 0))

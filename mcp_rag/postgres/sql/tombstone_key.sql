@@ -1,0 +1,1 @@
+SELECT tombstone_key FROM tenant WHERE tenant_id = $1

@@ -1,0 +1,1 @@
+DELETE FROM tombstone WHERE tenant_id = $1 AND digest = ANY ($2::bytea[])

@@ -1,0 +1,1 @@
+SELECT to_regclass('embedding_' || $1::integer) IS NOT NULL

@@ -1,0 +1,309 @@
+"""Class Store: what the service asks of the database, one method per statement."""
+
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+import asyncpg
+import numpy as np
+from numpy.typing import NDArray
+from pgvector import HalfVector, SparseVector
+
+from mcp_rag.indexing import IndexedPassage
+from mcp_rag.lexicon import TERM_SPACE
+from mcp_rag.models import (
+    Candidate,
+    Conversation,
+    EmbeddingModel,
+    Filters,
+    Kind,
+    Message,
+    NewMessage,
+    StoredIdentity,
+    StoredMessage,
+    Waiting,
+)
+from mcp_rag.postgres.database import Connection, Database
+from mcp_rag.postgres.queries import sql
+
+LEG_DEPTH = 100
+"""Passages that each leg contributes to the ranking."""
+POSTINGS = 10_000
+"""Candidates that the rarest words of a question may select: overlap with the full scan .999, 9 ms at 100k."""
+EXACT_SCAN = 20_000
+"""Passages up to which a scope is scanned exactly; beyond it the vector index answers."""
+
+
+@dataclass(frozen=True)
+class OpenConversation:
+    key: int
+    kind: Kind
+    title: str | None
+    retitled: bool
+    """It has messages that were indexed under another title."""
+
+
+@dataclass(frozen=True)
+class ForgetScope:
+    conversations: dict[int, str]
+    """Key to id."""
+    message_keys: list[int]
+    messages: list[tuple[int, bytes]]
+    """Conversation key and identity of each message."""
+
+
+class Store:
+    """Postgres, seen by one tenant at a time."""
+
+    def __init__(self, database: Database) -> None:
+        self.database = database
+
+    @asynccontextmanager
+    async def transaction(self, tenant_id: int, *, readonly: bool = False) -> AsyncIterator["Transaction"]:
+        async with self.database.transaction(tenant_id, readonly=readonly) as connection:
+            yield Transaction(connection, tenant_id)
+
+    async def tenant_ids(self) -> list[int]:
+        async with self.database.transaction(0, readonly=True) as connection:
+            return [row[0] for row in await connection.fetch(sql("tenant_ids"))]
+
+
+class Transaction:
+    """The statements, for one tenant, committed together when the block that opened it ends."""
+
+    def __init__(self, connection: Connection, tenant_id: int) -> None:
+        self._connection = connection
+        self._tenant_id = tenant_id
+
+    async def _fetch(self, name: str, *args: Any) -> list[asyncpg.Record]:
+        return await self._connection.fetch(sql(name), self._tenant_id, *args)
+
+    async def _row(self, name: str, *args: Any) -> asyncpg.Record | None:
+        return await self._connection.fetchrow(sql(name), self._tenant_id, *args)
+
+    async def _execute(self, name: str, *args: Any) -> None:
+        await self._connection.execute(sql(name), self._tenant_id, *args)
+
+    # Writing conversations
+
+    async def open_conversation(
+        self,
+        conversation_id: str,
+        *,
+        title: str | None,
+        source: str | None,
+        kind: Kind | None,
+        tags: Sequence[str] | None,
+    ) -> OpenConversation:
+        """Find or make a conversation, lock it until the end, and write what is given into its row."""
+        stored = await self._row("open_conversation", conversation_id)
+        assert stored is not None
+        key = stored["conversation_key"]
+        row = await self._row("describe_conversation", key, title, source, kind, tags)
+        assert row is not None
+        retitled = stored["message_count"] > 0 and stored["title"] != row["title"]
+        return OpenConversation(key=key, kind=row["kind"], title=row["title"], retitled=retitled)
+
+    async def identities(self, conversation: int) -> list[StoredIdentity]:
+        return [StoredIdentity(*row) for row in await self._fetch("message_identities", conversation)]
+
+    async def insert_messages(
+        self, conversation: int, messages: Sequence[tuple[int, bytes, bytes, NewMessage]]
+    ) -> dict[int, int]:
+        """Store (position, identity, digest, message) rows; gives the key of each by its position."""
+        if not messages:
+            return {}
+        fields = [(pos, ident, digest, m.speaker, m.sent_at, m.text) for pos, ident, digest, m in messages]
+        rows = await self._fetch("insert_messages", conversation, *map(list, zip(*fields, strict=True)))
+        return {row["position"]: row["message_key"] for row in rows}
+
+    async def update_message(self, key: int, digest: bytes, message: NewMessage) -> None:
+        await self._execute("update_message", key, digest, message.speaker, message.sent_at, message.text)
+
+    async def move_messages(self, positions: dict[int, int]) -> None:
+        await self._execute("move_messages", list(positions), list(positions.values()))
+
+    async def delete_messages(self, keys: Sequence[int]) -> None:
+        await self._execute("delete_messages", list(keys))
+
+    async def stored_messages(self, conversation: int) -> list[StoredMessage]:
+        return [StoredMessage(*row) for row in await self._fetch("stored_messages", conversation)]
+
+    async def insert_passages(self, conversation: int, passages: Sequence[IndexedPassage]) -> None:
+        await self._connection.executemany(
+            sql("insert_passage"),
+            [
+                (
+                    self._tenant_id, conversation, p.message_key, p.passage.start, p.passage.stop, p.context,
+                    p.speaker, p.sent_at, p.terms.terms,
+                    SparseVector(
+                        {term - 1: weight for term, weight in zip(p.terms.terms, p.terms.weights, strict=True)},
+                        TERM_SPACE,
+                    ),
+                    p.terms.length,
+                )
+                for p in passages
+            ],
+        )  # fmt: skip
+
+    async def delete_passages(self, messages: Sequence[int]) -> None:
+        await self._execute("delete_passages", list(messages))
+
+    async def finish_conversation(self, conversation: int) -> int:
+        row = await self._row("finish_conversation", conversation)
+        return int(row["message_count"]) if row else 0
+
+    # Term statistics
+
+    async def average_length(self, *, typical: float, weight: int = 100) -> float:
+        """Words in a passage, on average; `typical` counts as much as `weight` passages."""
+        row = await self._row("corpus")
+        assert row is not None
+        return float((row["words"] + typical * weight) / (row["passages"] + weight))
+
+    async def count_terms(self, messages: Sequence[int]) -> dict[int, int]:
+        rows = await self._fetch("count_terms", list(messages))
+        return {row["term"]: int(row["passages"]) for row in rows}
+
+    async def add_term_statistics(self, change: dict[int, int]) -> None:
+        change = {term: passages for term, passages in sorted(change.items()) if passages}
+        await self._execute("add_term_statistics", list(change), list(change.values()))
+
+    async def fold_term_statistics(self) -> None:
+        if await self._connection.fetchval(sql("try_fold"), self._tenant_id):
+            await self._execute("fold_term_statistics")
+
+    # Reading
+
+    async def search(
+        self,
+        terms: dict[int, int],
+        vector: NDArray[np.float32] | None,
+        filters: Filters,
+        *,
+        model_key: int | None,
+        dimensions: int,
+    ) -> list[Candidate]:
+        rows = await self._connection.fetch(
+            sql("search", dimensions=dimensions),
+            self._tenant_id, list(terms), list(terms.values()),
+            None if vector is None else HalfVector(vector), model_key,
+            filters.conversation_id, filters.source, list(filters.tags) or None,
+            filters.speaker.casefold() if filters.speaker else None, filters.since, filters.until,
+            LEG_DEPTH, POSTINGS, EXACT_SCAN,
+        )  # fmt: skip
+        return [Candidate(*row) for row in rows]
+
+    async def find_conversation(self, conversation_id: str) -> Conversation | None:
+        row = await self._row("find_conversation", conversation_id)
+        return _conversation(row) if row else None
+
+    async def similar_conversation_ids(self, text: str, *, limit: int) -> list[str]:
+        rows = await self._fetch("similar_conversation_ids", text, limit)
+        return [row["conversation_id"] for row in rows]
+
+    async def messages(
+        self, conversation_id: str, *, first: int = 0, last: int | None = None, limit: int = 1000
+    ) -> list[Message]:
+        rows = await self._fetch("read_messages", conversation_id, first, last, limit)
+        return [Message(**row) for row in rows]
+
+    async def conversations(
+        self, filters: Filters, *, title: str | None, limit: int, after: tuple[datetime, int] | None
+    ) -> list[tuple[Conversation, tuple[datetime, int]]]:
+        """A page of conversations, each with where the next page would begin after it."""
+        rows = await self._fetch(
+            "list_conversations",
+            title, filters.source, list(filters.tags) or None, filters.since, filters.until,
+            limit, *(after or (None, None)),
+        )  # fmt: skip
+        return [(_conversation(row), (row["recent_at"], row["conversation_key"])) for row in rows]
+
+    async def counts(self, model_key: int | None) -> dict[str, int]:
+        row = await self._row("count_store", model_key)
+        assert row is not None
+        return {name: int(count) for name, count in row.items()}
+
+    # Forgetting
+
+    async def forget_scope(
+        self, conversation_ids: Sequence[str] | None, source: str | None, position: int | None
+    ) -> ForgetScope:
+        """What is meant, locked until the transaction ends."""
+        ids = None if conversation_ids is None else list(conversation_ids)
+        rows = await self._fetch("forget_scope", ids, source, position)
+        held = [row for row in rows if row["message_key"] is not None]
+        return ForgetScope(
+            conversations={row["conversation_key"]: row["conversation_id"] for row in rows},
+            message_keys=[row["message_key"] for row in held],
+            messages=[(row["conversation_key"], row["identity"]) for row in held],
+        )
+
+    async def count_derived(self, messages: Sequence[int]) -> tuple[int, int]:
+        row = await self._row("count_derived", list(messages))
+        assert row is not None
+        return int(row["passages"]), int(row["vectors"])
+
+    async def delete_conversations(self, keys: Sequence[int]) -> None:
+        await self._execute("delete_conversations", list(keys))
+
+    async def tombstone_key(self) -> bytes:
+        row = await self._row("tombstone_key")
+        assert row is not None
+        return bytes(row["tombstone_key"])
+
+    async def tombstones(self, digests: Sequence[bytes]) -> dict[bytes, datetime]:
+        rows = await self._fetch("tombstones", list(digests))
+        return {row["digest"]: row["forgotten_at"] for row in rows}
+
+    async def bury(self, digests: Sequence[bytes]) -> None:
+        await self._execute("bury", list(digests))
+
+    async def unbury(self, digests: Sequence[bytes]) -> None:
+        await self._execute("unbury", list(digests))
+
+    # Vectors
+
+    async def active_model(self) -> tuple[int, EmbeddingModel] | None:
+        row = await self._connection.fetchrow(sql("active_model"))
+        if row is None:
+            return None
+        model_key, name, dimensions, fingerprint = row
+        return model_key, EmbeddingModel(name=name, dimensions=dimensions, fingerprint=fingerprint)
+
+    async def lock_models(self) -> None:
+        """Until the transaction ends, nobody else decides which model is the store's."""
+        await self._connection.execute(sql("lock_models"))
+
+    async def register_model(self, model: EmbeddingModel) -> int:
+        key: int = await self._connection.fetchval(
+            sql("register_model"), model.name, model.dimensions, model.fingerprint
+        )
+        return key
+
+    async def activate_model(self, model_key: int) -> None:
+        await self._connection.execute(sql("activate_model"), model_key)
+
+    async def passages_without_vector(self, model_key: int, *, after: int, limit: int) -> list[Waiting]:
+        rows = await self._fetch("passages_without_vector", model_key, after, limit)
+        return [Waiting(row["passage_key"], row["text"]) for row in rows]
+
+    async def insert_vectors(
+        self, model_key: int, passages: Sequence[Waiting], vectors: NDArray[np.float32]
+    ) -> None:
+        await self._connection.executemany(
+            sql("insert_vector"),
+            [
+                (self._tenant_id, passage.passage_key, model_key, HalfVector(vector))
+                for passage, vector in zip(passages, vectors, strict=True)
+            ],
+        )
+
+    async def delete_other_vectors(self, model_key: int) -> None:
+        await self._execute("delete_vectors", model_key)
+
+
+def _conversation(row: asyncpg.Record) -> Conversation:
+    return Conversation(**{name: row[name] for name in Conversation.model_fields})

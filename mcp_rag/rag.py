@@ -1,0 +1,332 @@
+"""Class Rag: ingest, search, ask, fetch, list, forget. Read this file to know what the service does."""
+
+from collections.abc import Callable, Sequence
+
+from mcp_rag import __version__, content, cursors, erasure, evidence, ingestion, lexicon, ranking
+from mcp_rag.errors import InvalidInput, UnknownConversation, UnknownMessage
+from mcp_rag.models import (
+    Address,
+    Answer,
+    Citation,
+    ConversationPage,
+    Draft,
+    Erasure,
+    Evidence,
+    Extract,
+    Filters,
+    Hit,
+    Kind,
+    NewMessage,
+    NoAnswer,
+    Receipt,
+    SearchResult,
+    Status,
+)
+from mcp_rag.ports import Answerer, Embedder
+from mcp_rag.postgres.store import Store, Transaction
+from mcp_rag.ranking import Ranked
+from mcp_rag.reconciliation import identify, reconcile, tombstone
+from mcp_rag.snippets import snippet, stands_in
+from mcp_rag.vectors import Vectors
+
+DEFAULT_TENANT = 1
+LARGEST_PAGE = 50
+SNIPPET = 320
+"""Characters of a hit's text, unless the whole passage is asked for."""
+NEAREST = 3
+"""Near misses that come with the word that nothing answers."""
+
+
+class Rag:
+    """What people and their assistants have said and written: kept, found, and quoted.
+
+    One tenant's view of the store. All methods may be called at the same time from any number of tasks.
+    """
+
+    def __init__(
+        self, store: Store, embedder: Embedder, answerer: Answerer, *, tenant_id: int = DEFAULT_TENANT
+    ) -> None:
+        self._store = store
+        self._answerer = answerer
+        self._tenant_id = tenant_id
+        self.vectors = Vectors(store, embedder)
+
+    async def ingest(
+        self,
+        conversation_id: str,
+        messages: Sequence[NewMessage],
+        *,
+        title: str | None = None,
+        source: str | None = None,
+        tags: Sequence[str] | None = None,
+        kind: Kind | None = None,
+        restore: bool = False,
+    ) -> Receipt:
+        """Store what is new in a conversation, in one transaction, and say what that was.
+
+        Found by words from the moment this returns, by meaning a moment later. With `restore` it is stored
+        even if it was forgotten.
+
+        Raises:
+            InvalidInput: the id or another name cannot be used, or there is nothing to store.
+            InvalidContent: none of the messages can be stored.
+            StoreUnavailable: nothing was stored; send it again.
+        """
+        conversation_id = content.conversation_id(conversation_id)
+        title, source = content.name(title, "title"), content.name(source, "source")
+        tags = None if tags is None else [tag for each in tags if (tag := content.name(each, "A tag"))]
+        longest = content.LONGEST_CALL if kind == "document" else content.LONGEST_MESSAGE
+        good, skipped = content.sift(messages, longest=longest)
+        async with self._store.transaction(self._tenant_id) as tx:
+            if refused := await ingestion.forgotten(tx, conversation_id, restore=restore):
+                return Receipt(conversation_id=conversation_id, skipped=tuple(refused))
+            opened = await tx.open_conversation(
+                conversation_id, title=title, source=source, kind=kind, tags=tags
+            )
+            sent = ingestion.sections(good) if opened.kind == "document" else good
+            incoming, repeated = identify(sent)
+            incoming, dead = await ingestion.living(tx, conversation_id, incoming, restore=restore)
+            changes = reconcile(await tx.identities(opened.key), incoming, opened.kind)
+            pending = await ingestion.apply(tx, opened, changes, tenant_id=self._tenant_id)
+            count = await tx.finish_conversation(opened.key)
+        self.vectors.wake()
+        return Receipt(
+            conversation_id=conversation_id,
+            uri=Address(conversation_id=conversation_id).uri,
+            added=len(changes.added),
+            updated=len(changes.updated),
+            unchanged=changes.unchanged,
+            removed=len(changes.removed),
+            skipped=(*skipped, *repeated, *dead),
+            message_count=count,
+            pending=pending,
+        )
+
+    async def search(
+        self,
+        query: str,
+        *,
+        limit: int = 8,
+        filters: Filters = Filters(),
+        cursor: str | None = None,
+        whole: bool = False,
+        fits: Callable[[SearchResult], bool] | None = None,
+    ) -> SearchResult:
+        """The passages nearest to a query by words and by meaning, best first, one page of them.
+
+        `whole` gives each passage whole instead of the part that matches. `fits` is asked whether a page is
+        small enough; hits are left out from its end until it is, and the result says how many.
+
+        Raises:
+            InvalidInput: the query is empty or the limit is out of range.
+            InvalidCursor: the cursor is of another query.
+            ModelMismatch: the store's vectors are of another model than the one configured.
+            StoreUnavailable: the database cannot be reached; this is never reported as "nothing found".
+        """
+        query = content.query(query)
+        if not 1 <= limit <= LARGEST_PAGE:
+            raise InvalidInput(f"limit is {limit}.", remedy=f"Ask for 1 to {LARGEST_PAGE} hits a page.")
+        asked = (query, filters)
+        (start,) = cursors.decode(cursor, asked, int) if cursor else (0,)
+        ranked = await self._ranked(query, filters)
+        hits = tuple(self._hit(item, query, whole=whole) for item in ranked[start : start + limit])
+        sure = ranking.confidence(ranked)
+
+        def page(shown: int) -> SearchResult:
+            end = start + shown
+            return SearchResult(
+                results=hits[:shown],
+                confidence=sure,
+                mode="lexical" if self.vectors.notice else "hybrid",
+                total=len(ranked),
+                omitted=len(hits) - shown,
+                next_cursor=cursors.encode(asked, [end]) if end < len(ranked) else None,
+                notice=self.vectors.notice,
+            )
+
+        shown = len(hits)
+        while fits and shown and not fits(page(shown)):
+            shown -= 1
+        return page(shown)
+
+    async def ask(self, question: str, *, filters: Filters = Filters()) -> Answer | NoAnswer:
+        """An answer whose every quote stands word for word in the store, or word that there is none.
+
+        Raises:
+            InvalidInput, ModelMismatch, StoreUnavailable: as `search` does.
+        """
+        question = content.query(question)
+        ranked = await self._ranked(question, filters)
+        nearest = tuple(self._hit(item, question) for item in ranked[:NEAREST])
+        sure = ranking.confidence(ranked)
+        if sure == "none":
+            return NoAnswer(reason="The store holds nothing that answers this.", nearest=nearest)
+        hits = [self._hit(item, question, whole=True) for item in ranked[: evidence.SOURCES]]
+        read = await evidence.gather(question, hits, self.vectors, tenant_id=self._tenant_id)
+        draft = await self._answerer.answer(question, read)
+        citations = await self._verified(draft, read) if draft else ()
+        if draft is None or not citations:
+            return NoAnswer(reason="What was found does not answer this.", nearest=nearest)
+        return Answer(text=draft.text, citations=citations, confidence=sure, provider=draft.provider)
+
+    async def fetch(
+        self, address: Address, *, around: int = 0, first: int = 0, limit: int = 200
+    ) -> Extract:
+        """A conversation from message `first` on, or one message with `around` neighbours on each side.
+
+        Raises:
+            UnknownConversation: no such conversation; the error names ids that are like it.
+            UnknownMessage: the conversation has no message at that position.
+        """
+        async with self._store.transaction(self._tenant_id, readonly=True) as tx:
+            conversation = await tx.find_conversation(address.conversation_id)
+            if conversation is None:
+                raise await self._unknown(tx, address.conversation_id)
+            last = None
+            if address.position is not None:
+                first, last = max(0, address.position - around), address.position + around
+            messages = await tx.messages(address.conversation_id, first=first, last=last, limit=limit + 1)
+        if address.position is not None and all(m.position != address.position for m in messages):
+            raise UnknownMessage(f"Conversation {address.conversation_id!r} has no message {address.position}.")
+        more = messages[limit].position if len(messages) > limit else None
+        return Extract(conversation=conversation, messages=tuple(messages[:limit]), next_position=more)
+
+    async def list_conversations(
+        self,
+        *,
+        filters: Filters = Filters(),
+        title: str | None = None,
+        limit: int = 20,
+        cursor: str | None = None,
+    ) -> ConversationPage:
+        """Conversations, the most recent first, one page of them.
+
+        Raises:
+            InvalidInput: the limit is out of range.
+            InvalidCursor: the cursor is of another listing.
+        """
+        if not 1 <= limit <= 100:
+            raise InvalidInput(f"limit is {limit}.", remedy="Ask for 1 to 100 conversations a page.")
+        asked = (filters, title)
+        after = None
+        if cursor:
+            recent, key = cursors.decode(cursor, asked, str, int)
+            after = (cursors.moment(recent), key)
+        async with self._store.transaction(self._tenant_id, readonly=True) as tx:
+            rows = await tx.conversations(filters, title=title, limit=limit + 1, after=after)
+        next_cursor = None
+        if len(rows) > limit:
+            recent_at, key = rows[limit - 1][1]
+            next_cursor = cursors.encode(asked, [recent_at.isoformat(), key])
+        return ConversationPage(conversations=tuple(row[0] for row in rows[:limit]), next_cursor=next_cursor)
+
+    async def complete(self, beginning: str, *, limit: int = 20) -> list[str]:
+        """Conversation ids that begin like this, or whose title has it."""
+        async with self._store.transaction(self._tenant_id, readonly=True) as tx:
+            return await tx.similar_conversation_ids(beginning, limit=limit)
+
+    async def forget(
+        self,
+        *,
+        conversation_ids: Sequence[str] | None = None,
+        source: str | None = None,
+        position: int | None = None,
+        dry_run: bool = True,
+    ) -> Erasure:
+        """Remove conversations, or the message at `position` of one, with all that was derived from them.
+
+        With `dry_run` nothing is removed and the receipt says what would be.
+
+        Raises:
+            InvalidInput: it is not said what to forget.
+            UnknownConversation: there is no such conversation.
+            UnknownMessage: the conversation has no message at that position.
+        """
+        if not conversation_ids and source is None:
+            raise InvalidInput("Nothing is named.", remedy="Give a conversation_id or a source to forget.")
+        if position is not None and len(conversation_ids or ()) != 1:
+            raise InvalidInput("A position needs the one conversation that it is in.")
+        async with self._store.transaction(self._tenant_id) as tx:
+            scope = await tx.forget_scope(conversation_ids or None, source, position)
+            missing = set(conversation_ids or ()) - set(scope.conversations.values())
+            if missing or not scope.conversations:
+                raise await self._unknown(tx, min(missing), position) if missing else UnknownConversation
+            receipt = await erasure.preview(tx, scope)
+            if not dry_run:
+                await erasure.erase(tx, scope, whole=position is None)
+        return receipt.model_copy(update={"dry_run": dry_run})
+
+    async def status(self) -> Status:
+        """What the store holds and whether its parts are ready.
+
+        Raises:
+            StoreUnavailable: the database cannot be reached.
+        """
+        async with self._store.transaction(self._tenant_id, readonly=True) as tx:
+            counts = await tx.counts(self.vectors.model_key)
+        return Status(
+            version=__version__,
+            conversations=counts["conversations"],
+            messages=counts["messages"],
+            passages=counts["passages"],
+            pending=counts["passages"] - counts["vectors"],
+            model=self.vectors.model,
+            mode="lexical" if self.vectors.notice else "hybrid",
+            database=self._store.database.name,
+            notice=self.vectors.notice,
+        )
+
+    async def _ranked(self, query: str, filters: Filters) -> list[Ranked]:
+        """Every passage that either leg found, ranked: one round trip to the database."""
+        terms = lexicon.query_terms(query, tenant_id=self._tenant_id)
+        vector = await self.vectors.of_query(query)
+        async with self._store.transaction(self._tenant_id, readonly=True) as tx:
+            candidates = await tx.search(
+                terms, vector, filters, model_key=self.vectors.model_key, dimensions=self.vectors.dimensions
+            )
+        return ranking.rank(candidates)
+
+    def _hit(self, item: Ranked, query: str, *, whole: bool = False) -> Hit:
+        found = item.candidate
+        address = Address(conversation_id=found.conversation_id, position=found.position)
+        wanted = lexicon.query_terms(query, tenant_id=self._tenant_id)
+        return Hit(
+            id=address.id,
+            title=found.title or found.conversation_id,
+            url=address.uri,
+            conversation_id=found.conversation_id,
+            position=found.position,
+            speaker=found.speaker,
+            date=found.sent_at,
+            text=found.text if whole else snippet(found.text, wanted, tenant_id=self._tenant_id, width=SNIPPET),
+            score=round(item.score, 4),
+        )
+
+    async def _verified(self, draft: Draft, read: Sequence[Evidence]) -> tuple[Citation, ...]:
+        """The draft's quotes as citations, each compared with the message as it is stored."""
+        citations = []
+        async with self._store.transaction(self._tenant_id, readonly=True) as tx:
+            for n, quote in enumerate(draft.quotes, 1):
+                hit = read[quote.source].hit
+                stored = await tx.messages(hit.conversation_id, first=hit.position, last=hit.position)
+                citations.append(
+                    Citation(
+                        n=n,
+                        uri=hit.url,
+                        quote=quote.text,
+                        title=hit.title,
+                        speaker=hit.speaker,
+                        date=hit.date,
+                        verified=any(stands_in(quote.text, message.text) for message in stored),
+                    )
+                )
+        return tuple(citations) if all(citation.verified for citation in citations) else ()
+
+    async def _unknown(
+        self, tx: Transaction, conversation_id: str, position: int | None = None
+    ) -> UnknownConversation | UnknownMessage:
+        if position is not None and await tx.find_conversation(conversation_id):
+            return UnknownMessage(f"Conversation {conversation_id!r} has no message {position}.")
+        near = await tx.similar_conversation_ids(conversation_id[:40], limit=3)
+        remedy = f"Did you mean {', '.join(map(repr, near))}?" if near else None
+        return UnknownConversation(f"No conversation has the id {conversation_id!r}.", remedy=remedy)

@@ -1,0 +1,150 @@
+"""The embedding model while it loads, serves and changes, and the work of embedding that waits for it."""
+
+import asyncio
+from collections.abc import Callable
+from contextlib import suppress
+
+import numpy as np
+import structlog
+from numpy.typing import NDArray
+
+from mcp_rag.backlog import Backlog
+from mcp_rag.errors import ModelMismatch, NotReady, RagError
+from mcp_rag.models import EmbeddingModel
+from mcp_rag.ports import Embedder
+from mcp_rag.postgres.store import Store
+
+log = structlog.get_logger()
+
+UNUSED_DIMENSIONS = 384
+"""What the search statement speaks of while there is no model and so no vector."""
+
+
+class Vectors:
+    """Whether there is a model, and what it makes. Search works without; it says so."""
+
+    def __init__(self, store: Store, embedder: Embedder) -> None:
+        self._store = store
+        self._embedder = embedder
+        self._loading: asyncio.Task[None] | None = None
+        self._working: asyncio.Task[None] | None = None
+        self._backlog: Backlog | None = None
+        self._failure: RagError | None = None
+        self.model_key: int | None = None
+
+    @property
+    def model(self) -> EmbeddingModel | None:
+        return self._embedder.model if self.model_key is not None else None
+
+    @property
+    def dimensions(self) -> int:
+        return self.model.dimensions if self.model else UNUSED_DIMENSIONS
+
+    @property
+    def notice(self) -> str | None:
+        """Why search goes by words alone, when it does."""
+        if self.model_key is not None:
+            return None
+        if self._failure is not None:
+            return f"Found by words alone: {self._failure}"
+        return "Found by words alone: the embedding model is still loading."
+
+    def start(self, *, work: bool = True) -> None:
+        """Load the model in the background; then, if `work`, embed what waits whenever there is something."""
+        self._loading = self._loading or asyncio.create_task(self._load(work))
+
+    async def ready(self) -> None:
+        """Wait until the model is loaded.
+
+        Raises:
+            ModelError: it cannot be, and why.
+        """
+        self.start()
+        assert self._loading is not None
+        await asyncio.shield(self._loading)
+        if self._failure is not None:
+            raise self._failure
+
+    def wake(self) -> None:
+        """There may be passages without a vector."""
+        if self._backlog is not None:
+            self._backlog.wake()
+
+    async def drain(self, progress: Callable[[int], None] | None = None) -> int:
+        """Embed all that waits, now. `progress` hears how many passages each batch had."""
+        await self.ready()
+        if self._backlog is None:
+            raise NotReady
+        return await self._backlog.drain(progress)
+
+    async def of_query(self, text: str) -> NDArray[np.float32] | None:
+        """A question's vector, or None while there is no model.
+
+        Raises:
+            ModelMismatch: the store's vectors are of another model.
+        """
+        if isinstance(self._failure, ModelMismatch):
+            raise self._failure
+        return await self._embedder.embed_query(text) if self.model_key is not None else None
+
+    async def of_passages(self, texts: list[str]) -> NDArray[np.float32] | None:
+        """One vector for each text, or None while there is no model."""
+        return await self._embedder.embed_passages(texts) if self.model_key is not None else None
+
+    async def replace_model(self, progress: Callable[[int], None] | None = None) -> int:
+        """Fill in this model's vectors beside those of the store's present model, then switch to them.
+
+        Searches go on with the present model until the moment of the switch. Gives the number of passages.
+        """
+        await self._embedder.load()
+        model = self._embedder.model
+        await self._store.database.index_vectors(model.dimensions)
+        async with self._store.transaction(0) as tx:
+            key = await tx.register_model(model)
+        done = await Backlog(self._store, self._embedder, key).drain(progress)
+        async with self._store.transaction(0) as tx:
+            await tx.lock_models()
+            await tx.activate_model(key)
+        for tenant_id in await self._store.tenant_ids():
+            async with self._store.transaction(tenant_id) as tx:
+                await tx.delete_other_vectors(key)
+        return done
+
+    async def close(self) -> None:
+        for task in (self._loading, self._working):
+            if task is not None:
+                task.cancel()
+                with suppress(asyncio.CancelledError):
+                    await task
+        await self._embedder.close()
+
+    async def _load(self, work: bool) -> None:
+        try:
+            await self._embedder.load()
+            key = await self._adopt(self._embedder.model)
+        except RagError as error:
+            self._failure = error
+            log.error("no embedding model", cause=error.cause, remedy=error.remedy)
+            return
+        self._backlog = Backlog(self._store, self._embedder, key)
+        self.model_key = key
+        if work:
+            self._working = asyncio.create_task(self._backlog.run())
+
+    async def _adopt(self, model: EmbeddingModel) -> int:
+        """The key of the store's model, which is this one or becomes it in an empty store."""
+        await self._store.database.index_vectors(model.dimensions)
+        async with self._store.transaction(0) as tx:
+            await tx.lock_models()
+            active = await tx.active_model()
+            if active is None:
+                key = await tx.register_model(model)
+                await tx.activate_model(key)
+                return key
+        key, stored = active
+        if stored != model:
+            raise ModelMismatch(
+                f"The store was embedded with {stored.name} ({stored.fingerprint[:12]}), not with "
+                f"{model.name} ({model.fingerprint[:12]}), and vectors of two models are never compared."
+            )
+        return key

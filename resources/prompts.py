@@ -1,0 +1,46 @@
+"""Prompts that a person picks, and the completion of their arguments."""
+
+from typing import Annotated, Any
+
+from mcp.server.mcpserver import MCPServer, UserMessage
+from mcp.types import Completion
+from pydantic import Field
+
+from mcp_rag.models import Address
+from mcp_rag.resources.conversations import CurrentRag
+
+MOST_COMPLETIONS = 100
+
+
+def register(server: MCPServer[Any], rag: CurrentRag) -> None:
+    @server.prompt(title="Recall what was said")
+    def recall(topic: Annotated[str, Field(description="What it was about.")]) -> list[UserMessage]:
+        """Gather what past conversations say about a topic, with dates and sources."""
+        return [
+            UserMessage(
+                f"Use the `search` tool to find what was said about “{topic}” in past conversations. Search "
+                "again in other words if little turns up. Then tell me, oldest first, what was said and "
+                "decided, by whom and when, each with the address of its source. Say plainly what you did "
+                "not find."
+            )
+        ]
+
+    @server.prompt(title="Continue a conversation")
+    def continue_conversation(
+        conversation_id: Annotated[str, Field(description="Id of a stored conversation.")],
+    ) -> list[UserMessage]:
+        """Pick up a stored conversation where it was left."""
+        uri = Address(conversation_id=conversation_id).uri
+        return [
+            UserMessage(
+                f"Read {uri} with the `fetch` tool, all of it. Sum up in three sentences where we were, name "
+                "what was left open, and continue from there with me."
+            )
+        ]
+
+    @server.completion()
+    async def complete(ref: Any, argument: Any, context: Any) -> Completion | None:
+        if argument.name != "conversation_id":
+            return None
+        ids = await (await rag()).complete(argument.value, limit=MOST_COMPLETIONS + 1)
+        return Completion(values=ids[:MOST_COMPLETIONS], has_more=len(ids) > MOST_COMPLETIONS)

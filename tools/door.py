@@ -1,0 +1,87 @@
+"""How a call comes in: the service it is given, and how what went wrong is told to a model."""
+
+import inspect
+import json
+from collections.abc import Callable
+from typing import Annotated, Any
+
+from mcp.server.mcpserver import Context, Resolve
+from mcp.server.mcpserver.exceptions import ToolError
+from mcp.server.mcpserver.tools import Tool
+from mcp.types import CallToolResult, TextContent
+from pydantic import ValidationError
+
+from mcp_rag.errors import InvalidInput, RagError
+from mcp_rag.rag import Rag
+from mcp_rag.tools.schemas import compact, strict, terse
+
+
+async def current_rag(ctx: Context[Any, Any]) -> Rag:
+    """The service, as soon as its database answers."""
+    rag: Rag = await ctx.request_context.lifespan_context()
+    return rag
+
+
+Service = Annotated[Rag, Resolve(current_rag)]
+
+
+class RagTool(Tool):
+    """A tool that refuses arguments it does not know, and tells errors as one cause and one remedy."""
+
+    @classmethod
+    def from_function(cls, fn: Callable[..., Any], **options: Any) -> "RagTool":
+        tool = super().from_function(fn, **options)
+        description = " ".join(inspect.cleandoc(tool.description).split())
+        if tool.fn_metadata.output_schema is not None:
+            tool.fn_metadata.output_schema = terse(compact(tool.fn_metadata.output_schema))
+        return cls(
+            **{name: getattr(tool, name) for name in Tool.model_fields}
+            | {"parameters": strict(compact(tool.parameters)), "description": description}
+        )
+
+    async def run(
+        self, arguments: dict[str, Any], context: Context[Any, Any], convert_result: bool = False
+    ) -> Any:
+        try:
+            self._refuse_unknown(arguments)
+            result = await super().run(arguments, context, convert_result)
+        except InvalidInput as error:
+            return told(error)
+        except ToolError as error:
+            if isinstance(error.__cause__, RagError):
+                return told(error.__cause__)
+            if isinstance(error.__cause__, ValidationError):
+                return told(_invalid(error.__cause__))
+            raise
+        return _for_chatgpt(result) if _is_chatgpt(context) else result
+
+    def _refuse_unknown(self, arguments: dict[str, Any]) -> None:
+        known = self.parameters["properties"]
+        if unknown := sorted(arguments.keys() - known.keys()):
+            raise InvalidInput(
+                f"{self.name} has no argument {unknown[0]!r}.", remedy=f"It has: {', '.join(known)}."
+            )
+
+
+def told(error: RagError) -> CallToolResult:
+    """An error as a tool's result: the model reads why, and what to do next."""
+    return CallToolResult(content=[TextContent(type="text", text=str(error))], is_error=True)
+
+
+def _invalid(error: ValidationError) -> InvalidInput:
+    first = error.errors(include_url=False, include_input=False)[0]
+    where = ".".join(str(part) for part in first["loc"]) or "The arguments"
+    return InvalidInput(f"{where}: {first['msg'].rstrip('.')}.")
+
+
+def _is_chatgpt(context: Context[Any, Any]) -> bool:
+    params = context.request_context.session.client_params
+    return params is not None and params.client_info.name.lower().startswith(("openai", "chatgpt"))
+
+
+def _for_chatgpt(result: CallToolResult) -> CallToolResult:
+    """ChatGPT's connectors read one JSON text block and nothing else."""
+    if result.is_error or result.structured_content is None:
+        return result
+    text = json.dumps(result.structured_content, ensure_ascii=False)
+    return result.model_copy(update={"content": [TextContent(type="text", text=text)]})

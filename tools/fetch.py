@@ -1,0 +1,98 @@
+from typing import Annotated
+
+from mcp.types import CallToolResult
+from pydantic import Field
+
+from mcp_rag.errors import InvalidInput
+from mcp_rag.models import Address, Extract, Frozen, Message
+from mcp_rag.tools import rendering
+from mcp_rag.tools.door import Service
+from mcp_rag.tools.parameters import MaxTokens
+
+
+class Fetched(Frozen):
+    """A stretch of a conversation. `text` has one quoted block per message."""
+
+    id: str
+    title: str
+    text: str
+    url: str
+    metadata: dict[str, str | int | None]
+    next_position: int | None = Field(None, description="Where the rest begins: fetch id '<id>#<position>'.")
+
+
+async def fetch(
+    rag: Service,
+    id: Annotated[str | None, Field(description="A hit's id, or a conversation_id.")] = None,
+    uri: Annotated[str | None, Field(description="A hit's url, instead of id.")] = None,
+    around: Annotated[int, Field(ge=0, le=50, description="Neighbours of a message on each side.")] = 3,
+    max_tokens: MaxTokens = 4000,
+) -> Annotated[CallToolResult, Fetched]:
+    """Read a conversation, or a message with what was said around it, word for word.
+
+    Use it after `search` to see a hit in its context. A long conversation comes in parts: next_position says
+    where the next begins.
+    """
+    if (id is None) == (uri is None):
+        raise InvalidInput("Both or neither of id and uri are given.", remedy="Give one of them.")
+    address = Address.parse(id if id is not None else uri or "")
+    extract = await rag.fetch(address, around=around)
+    return _within(address, extract, max_tokens)
+
+
+def _within(address: Address, extract: Extract, max_tokens: int) -> CallToolResult:
+    """As many whole messages as the budget holds, the asked one among them; a single one may be cut."""
+    messages = list(extract.messages)
+    rendered = _render(address, extract, messages, extract.next_position)
+    while len(messages) > 1 and not rendering.fits(rendered, max_tokens):
+        messages, rest = _fewer(messages, address.position)
+        rendered = _render(address, extract, messages, rest or extract.next_position)
+    if rendering.fits(rendered, max_tokens) or not messages:
+        return rendered
+    return _cut(address, extract, messages[0], max_tokens)
+
+
+def _fewer(messages: list[Message], wanted: int | None) -> tuple[list[Message], int | None]:
+    """Drop about a tenth, from the end that is further from the wanted message; and where the rest begins."""
+    drop = max(1, len(messages) // 10)
+    after = messages[-1].position - wanted if wanted is not None else 1
+    before = wanted - messages[0].position if wanted is not None else 0
+    return (messages[:-drop], messages[-drop].position) if after >= before else (messages[drop:], None)
+
+
+def _cut(address: Address, extract: Extract, message: Message, max_tokens: int) -> CallToolResult:
+    length = len(message.text)
+    while length > 1:
+        length = length * 2 // 3
+        text = f"{message.text[:length]}… [{len(message.text) - length} characters more; raise max_tokens]"
+        part = message.model_copy(update={"text": text})
+        rendered = _render(address, extract, [part], extract.next_position)
+        if rendering.fits(rendered, max_tokens):
+            break
+    return rendered
+
+
+def _render(
+    address: Address, extract: Extract, messages: list[Message], next_position: int | None
+) -> CallToolResult:
+    conversation = extract.conversation
+    text = "\n".join(_block(message) for message in messages)
+    fetched = Fetched(
+        id=address.id,
+        title=conversation.title or conversation.conversation_id,
+        text=text,
+        url=address.uri,
+        metadata={
+            "conversation_id": conversation.conversation_id,
+            "source": conversation.source,
+            "message_count": conversation.message_count,
+        },
+        next_position=next_position,
+    )
+    more = f"\nMore from message {next_position}." if next_position is not None else ""
+    return rendering.result(fetched, f"{fetched.title} · {fetched.url}\n{rendering.QUOTED}\n{text}{more}")
+
+
+def _block(message: Message) -> str:
+    head = " · ".join(filter(None, (f"#{message.position}", message.speaker, rendering.day(message.sent_at))))
+    return f"{head}\n{rendering.quoted(message.text)}"

@@ -1,0 +1,45 @@
+from typing import Annotated
+
+from mcp.types import CallToolResult
+from pydantic import Field
+
+from mcp_rag.errors import InvalidInput
+from mcp_rag.models import Kind, NewMessage, Receipt
+from mcp_rag.tools import rendering
+from mcp_rag.tools.door import Service
+
+
+async def ingest(
+    conversation_id: Annotated[str, Field(description="Any stable name; the same name adds to it.")],
+    rag: Service,
+    content: Annotated[str | None, Field(description="One text, instead of messages.")] = None,
+    messages: Annotated[list[NewMessage] | None, Field(description="Messages, oldest first.")] = None,
+    title: str | None = None,
+    source: Annotated[str | None, Field(description="Where it is from, e.g. 'claude'.")] = None,
+    tags: list[str] | None = None,
+    kind: Annotated[
+        Kind | None, Field(description="A 'document' is replaced when sent again; a 'chat' grows.")
+    ] = None,
+    restore: Annotated[bool, Field(description="Store it even if it was forgotten.")] = False,
+) -> Annotated[CallToolResult, Receipt]:
+    """Store a conversation, note or document, only when the user asks to keep or remember it.
+
+    Safe to repeat: what is stored already stays as it is, an edited message (same message_id) is replaced,
+    and the receipt says what was added, updated, unchanged and skipped. Found by `search` at once.
+    """
+    if (content is None) == (messages is None):
+        raise InvalidInput("Both or neither of content and messages are given.", remedy="Give one of them.")
+    sent = [NewMessage(text=content)] if content is not None else messages or []
+    receipt = await rag.ingest(
+        conversation_id, sent, title=title, source=source, tags=tags, kind=kind, restore=restore
+    )
+    return rendering.result(receipt, _told(receipt))
+
+
+def _told(receipt: Receipt) -> str:
+    counts = f"{receipt.added} added, {receipt.updated} updated, {receipt.unchanged} unchanged"
+    removed = f", {receipt.removed} removed" if receipt.removed else ""
+    lines = [f"{receipt.uri or receipt.conversation_id}: {counts}{removed}, {len(receipt.skipped)} skipped."]
+    for skip in receipt.skipped[:10]:
+        lines.append(f"{'All' if skip.index is None else f'Message {skip.index}'} {skip.reason}.")
+    return "\n".join(lines)

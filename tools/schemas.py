@@ -1,0 +1,62 @@
+"""Schemas as short as they can be said: every client pays for them with every conversation."""
+
+from typing import Any
+
+Schema = dict[str, Any]
+
+
+def compact(schema: Schema) -> Schema:
+    """The same schema without the titles that repeat names, and with "or null" said shortly."""
+    return {key: _compact(key, value) for key, value in schema.items() if not _is_noise(key, value)}
+
+
+def terse(schema: Schema) -> Schema:
+    """An output schema whose names say enough: shapes only, for a reader who has the values before it."""
+    bare = {key: value for key, value in schema.items() if key not in ("description", "default", "format")}
+    return {
+        key: {name: terse(part) for name, part in value.items()}
+        if key in ("properties", "$defs")
+        else terse(value)
+        if isinstance(value, dict)
+        else value
+        for key, value in bare.items()
+    }
+
+
+def strict(schema: Schema) -> Schema:
+    """An input schema that says that it knows no other arguments, and where null is as good as absent."""
+    properties = {name: _without_null(part) for name, part in schema.get("properties", {}).items()}
+    return {**schema, "properties": properties, "additionalProperties": False}
+
+
+def _is_noise(key: str, value: Any) -> bool:
+    return (key == "title" and isinstance(value, str)) or (key == "additionalProperties" and value is False)
+
+
+def _compact(key: str, value: Any) -> Any:
+    if key in ("properties", "$defs"):
+        return {name: compact(_nullable(part)) for name, part in value.items()}
+    if isinstance(value, dict):
+        return compact(_nullable(value))
+    if isinstance(value, list):
+        return [compact(part) if isinstance(part, dict) else part for part in value]
+    return value
+
+
+def _nullable(schema: Schema) -> Schema:
+    """`{"anyOf": [{"type": T}, {"type": "null"}]}` as `{"type": [T, "null"]}`."""
+    match schema.get("anyOf"):
+        case [{"type": str(kind), **rest}, {"type": "null"}]:
+            others = {key: value for key, value in schema.items() if key not in ("anyOf", "default")}
+            return {"type": [kind, "null"], **rest, **others}
+    return schema
+
+
+def _without_null(schema: Schema) -> Schema:
+    match schema.get("type"):
+        case [str(kind), "null"]:
+            return {**schema, "type": kind}
+    choices = [choice for choice in schema.get("anyOf", ()) if choice != {"type": "null"}]
+    if len(choices) != 1:
+        return schema
+    return {**choices[0], **{key: schema[key] for key in schema if key not in ("anyOf", "default")}}

@@ -1,0 +1,74 @@
+from typing import Annotated, Literal
+
+from mcp.types import CallToolResult
+from pydantic import Field
+
+from mcp_rag.models import Filters, SearchResult
+from mcp_rag.tools import rendering
+from mcp_rag.tools.door import Service
+from mcp_rag.tools.parameters import (
+    ConversationId,
+    Cursor,
+    MaxTokens,
+    Since,
+    Source,
+    Speaker,
+    Tags,
+    Until,
+)
+
+
+async def search(
+    query: Annotated[str, Field(description="What to look for, in plain words.")],
+    rag: Service,
+    limit: Annotated[int, Field(ge=1, le=50)] = 8,
+    conversation_id: ConversationId = None,
+    speaker: Speaker = None,
+    source: Source = None,
+    tags: Tags = None,
+    since: Since = None,
+    until: Until = None,
+    response_format: Annotated[
+        Literal["concise", "detailed"], Field(description="Snippets, or whole passages.")
+    ] = "concise",
+    max_tokens: MaxTokens = 2000,
+    cursor: Cursor = None,
+) -> Annotated[CallToolResult, SearchResult]:
+    """Find what was said or written in past conversations and documents.
+
+    Use it first whenever the user refers to something from before: "what did we decide", "find where",
+    "you told me". Matches words and meaning; best first, each hit with date, speaker and address. Confidence
+    "none" means the store probably has nothing on it: rephrase once, then say so. Read around a hit with
+    `fetch`.
+    """
+    filters = Filters(
+        conversation_id=conversation_id,
+        speaker=speaker,
+        source=source,
+        tags=tuple(tags or ()),
+        since=since,
+        until=until,
+    )
+    found = await rag.search(
+        query,
+        limit=limit,
+        filters=filters,
+        cursor=cursor,
+        whole=response_format == "detailed",
+        fits=lambda page: rendering.fits(render(page), max_tokens),
+    )
+    return render(found)
+
+
+def render(found: SearchResult) -> CallToolResult:
+    shown = f"{len(found.results)} of {found.total} hits, confidence {found.confidence}, {found.mode}."
+    lines = [shown, *([found.notice] if found.notice else [])]
+    if found.results:
+        lines.append(rendering.QUOTED)
+    for n, hit in enumerate(found.results, 1):
+        lines += [f"[{n}] {rendering.headline(hit)}", rendering.quoted(hit.text)]
+    if found.omitted:
+        lines.append(f"{found.omitted} more hits of this page left out to stay within max_tokens.")
+    if found.next_cursor:
+        lines.append(f"More: pass cursor={found.next_cursor}, or narrow with since, speaker or source.")
+    return rendering.result(found, "\n".join(lines), [rendering.link(hit) for hit in found.results])
