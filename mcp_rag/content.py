@@ -64,8 +64,17 @@ def query(text: str) -> str:
 
 
 def moment(when: datetime | None) -> datetime | None:
-    """An aware datetime: UTC when no zone was given."""
-    return when.replace(tzinfo=UTC) if when is not None and when.tzinfo is None else when
+    """The same moment in UTC, which is meant when no zone was given.
+
+    Raises:
+        InvalidInput: it is outside of the years 1 to 9999 there.
+    """
+    if when is None:
+        return None
+    try:
+        return when.replace(tzinfo=UTC) if when.tzinfo is None else when.astimezone(UTC)
+    except OverflowError:
+        raise InvalidInput(f"The time {when.isoformat()} is outside of the years 1 to 9999 in UTC.") from None
 
 
 def sift(

@@ -33,7 +33,7 @@ async def erase(tx: Transaction, scope: ForgetScope, *, whole: bool) -> None:
         return
     await tx.delete_messages(scope.message_keys)
     for conversation in scope.conversations:
-        await tx.finish_conversation(conversation)
+        await tx.finish_conversation(conversation, changed=True)
 
 
 async def _graves(tx: Transaction, scope: ForgetScope, *, whole: bool) -> Sequence[bytes]:

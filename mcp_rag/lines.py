@@ -12,6 +12,9 @@ PARSE_ERROR = -32700
 INVALID_REQUEST = -32600
 INTERNAL_ERROR = -32603
 
+ENDLESS = frozenset({"subscriptions/listen"})
+"""Requests that stay open by design: nobody who leaves waits for their answers."""
+
 # A message up to this size is parsed whole; of a larger one only the ends are read.
 _SMALL = 64 * 1024
 _KEPT = 4 * 1024
@@ -75,7 +78,7 @@ def envelope(line: bytes) -> dict[str, Any]:
     not a JSON object.
     """
     if len(line) > _SMALL:
-        found = ends(line[:_KEPT], line[-_KEPT:])
+        found = ends(line, line)
         if "id" in found and found.keys() & {"method", "result", "error"}:
             return found
     try:
@@ -89,12 +92,12 @@ def ends(head: bytes, tail: bytes) -> dict[str, Any]:
     """What the first and the last bytes of a message tell about it, also of one that is broken in between."""
     found: dict[str, Any] = {}
     position = 0
-    while pair := _FIRST_PAIRS.match(head, position):
+    while pair := _FIRST_PAIRS.match(head, position, _KEPT):
         found[pair[1].decode()] = _scalar(pair[2])
         position = pair.end()
-    if key := _NEXT_KEY.match(head, position):
+    if key := _NEXT_KEY.match(head, position, _KEPT):
         found[key[1].decode()] = None
-    if last := _LAST_PAIRS.search(tail):
+    if last := _LAST_PAIRS.search(tail[-_KEPT:]):
         found |= {name.decode(): _scalar(value) for name, value in _PAIR.findall(last[0])}
     return found
 

@@ -16,7 +16,16 @@ from collections.abc import Callable, Sequence
 from types import FrameType
 
 from mcp_rag import rendezvous
-from mcp_rag.lines import INTERNAL_ERROR, INVALID_REQUEST, Lines, Oversized, ends, error_line, request_id
+from mcp_rag.lines import (
+    ENDLESS,
+    INTERNAL_ERROR,
+    INVALID_REQUEST,
+    Lines,
+    Oversized,
+    ends,
+    error_line,
+    request_id,
+)
 from mcp_rag.rendezvous import MOST_LOSSES, Unreachable, UnsafeFolder, Way
 from mcp_rag.session import Session
 
@@ -50,9 +59,6 @@ _RETRY_SECONDS = 0.02
 _LAST_ANSWERS_SECONDS = 60.0
 _FAREWELL_SECONDS = 5.0
 _STOP_SECONDS = 10.0
-
-# Requests that stay open by design; a client that has closed its side does not wait for them.
-_ENDLESS = frozenset({"subscriptions/listen"})
 
 
 class Outbox:
@@ -110,11 +116,14 @@ class Pipe:
                 self._to_client.put(error_line(name, INTERNAL_ERROR, str(reason)))
             self._flush()
             raise
+        finally:
+            if self._link is not None:
+                self._link.close()
 
     def _is_done(self) -> bool:
         if self._left_at is None:
             return False
-        waiting = any(request.method not in _ENDLESS for request in self._session.unanswered.values())
+        waiting = any(request.method not in ENDLESS for request in self._session.unanswered.values())
         busy = waiting or self._to_client.size or self._to_resident.size
         return not busy or time.monotonic() - self._left_at > _LAST_ANSWERS_SECONDS
 

@@ -88,7 +88,7 @@ class Rag:
             incoming, dead = await ingestion.living(tx, conversation_id, incoming, restore=restore)
             changes = reconcile(await tx.identities(opened.key), incoming, opened.kind)
             pending = await ingestion.apply(tx, opened, changes, tenant_id=self._tenant_id)
-            count = await tx.finish_conversation(opened.key)
+            count = await tx.finish_conversation(opened.key, changed=changes.any)
         self.vectors.wake()
         return Receipt(
             conversation_id=conversation_id,

@@ -34,19 +34,28 @@ def rank(candidates: Sequence[Candidate]) -> list[Ranked]:
     return list(best.values())
 
 
-def confidence(ranked: Sequence[Ranked], *, top: int = 5) -> Confidence:
-    """Whether the store holds what was asked for, judged by the best of the first few hits."""
-    if not ranked:
-        return "none"
-    coverage = max(item.candidate.coverage for item in ranked[:top])
-    similarity = max((item.candidate.similarity or 0.0 for item in ranked[:top]), default=0.0)
-    evidence = 2 * similarity + coverage if similarity else 2 * coverage
-    if evidence >= SURE:
+# Chosen on half of 800 questions over open chats and paragraphs, each asked of the store that answers it and
+# of one that does not; on the other half they tell the two apart with an area under the curve of .99, and
+# 4 % of the questions that cannot be answered are called "high". Similarities are bge-small's.
+SURE, POSSIBLE = 3.0, 2.75
+SURE_BY_WORDS, POSSIBLE_BY_WORDS = 0.65, 0.4
+FIRST_FEW = 5
+
+
+def confidence(ranked: Sequence[Ranked]) -> Confidence:
+    """Whether the store holds what was asked for: the best similarity and the best share of the words."""
+    first = [item.candidate for item in ranked[:FIRST_FEW]]
+    coverage = max((candidate.coverage for candidate in first), default=0.0)
+    similarities = [c.similarity for c in first if c.similarity is not None]
+    if not similarities:
+        return _level(coverage, SURE_BY_WORDS, POSSIBLE_BY_WORDS)
+    return _level(4 * max(similarities) + coverage, SURE, POSSIBLE)
+
+
+def _level(evidence: float, sure: float, possible: float) -> Confidence:
+    if evidence >= sure:
         return "high"
-    return "low" if evidence >= POSSIBLE else "none"
-
-
-SURE, POSSIBLE = 2.0, 1.6
+    return "low" if evidence >= possible else "none"
 
 
 def _normalised(scores: Sequence[float | None]) -> list[float]:

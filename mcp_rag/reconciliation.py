@@ -36,6 +36,10 @@ class Changes:
     moved: dict[int, int]
     """Key to position, of sections that a document has elsewhere now."""
 
+    @property
+    def any(self) -> bool:
+        return bool(self.added or self.updated or self.removed or self.moved)
+
 
 def identify(messages: Sequence[tuple[int, NewMessage]]) -> tuple[list[Incoming], list[Skipped]]:
     """Give every message its identity. Of two with the same id, the later one counts."""

@@ -25,18 +25,13 @@ from pydantic import ValidationError
 
 from mcp_rag import lines, rendezvous
 from mcp_rag.errors import InvalidSettings, RagError
-from mcp_rag.lines import INVALID_REQUEST, PARSE_ERROR, Lines, Oversized, ends, envelope, error_line
 from mcp_rag.rendezvous import Place, UnsafeFolder
 
 logger = logging.getLogger(__name__)
 
 # A resident that has just been started waits for its first client even where it shall not linger.
 _FIRST_CLIENT_SECONDS = 10.0
-_GRACE_SECONDS = 5.0
 _CHUNK = 256 * 1024
-
-# Requests that stay open by design: leaving does not wait for them.
-_ENDLESS = frozenset({"subscriptions/listen"})
 
 
 def run(
@@ -44,14 +39,16 @@ def run(
     *,
     linger: float,
     max_line_bytes: int,
+    grace: float = 5.0,
     place: Path | None = None,
     lock_fd: int | None = None,
 ) -> None:
     """Serve until `linger` seconds after the last client has left, or until SIGTERM or SIGINT.
 
-    Clients can connect before `serving` is entered, and wait for what it yields; so it should yield at
-    once, and let heavy parts become ready beside it. It is left when the last call has been answered, and
-    the meeting place is given free after that. `place` and `lock_fd` come from whoever started the process.
+    Calls in flight then have `grace` seconds to finish; what is still unanswered, the pipes ask the next
+    resident. Clients can connect before `serving` is entered, but are answered only once it has yielded:
+    it should yield at once and let heavy parts become ready beside it. It is exited after the last call, and
+    the next resident can start only after that. `place` and `lock_fd` come from whoever started the process.
 
     Raises:
         InvalidSettings: the folder for the socket is unsafe.
@@ -62,7 +59,8 @@ def run(
     try:
         os.chdir("/")
         os.pwrite(lock, str(os.getpid()).encode(), 0)
-        asyncio.run(_serve(serving, here, linger=linger, max_line_bytes=max_line_bytes))
+        resident = Resident(linger=linger, max_line_bytes=max_line_bytes, grace=grace)
+        asyncio.run(_serve(serving, here, resident))
     finally:
         os.close(lock)
 
@@ -81,37 +79,33 @@ def _lock(here: Place, inherited: int | None) -> int:
         return inherited
     lock = rendezvous.claim(here)
     if lock is None:
-        raise RagError("A resident server with these settings runs already.", remedy="Use it, or stop it.")
+        already = "A resident server with these settings runs already."
+        raise RagError(already, remedy=f"{here.lock} has its process id.")
     return lock
 
 
 async def _serve(
-    serving: Callable[[], AbstractAsyncContextManager[MCPServer[Any]]],
-    here: Place,
-    *,
-    linger: float,
-    max_line_bytes: int,
+    serving: Callable[[], AbstractAsyncContextManager[MCPServer[Any]]], here: Place, resident: "Resident"
 ) -> None:
-    residence = Residence(linger=linger, max_line_bytes=max_line_bytes)
     for number in (signal.SIGTERM, signal.SIGINT):
-        asyncio.get_running_loop().add_signal_handler(number, residence.dissolve)
+        asyncio.get_running_loop().add_signal_handler(number, resident.leave)
     with rendezvous.listen(here) as listener:
         async with serving() as server:
-            await residence.serve(server, listener, withdraw=lambda: rendezvous.withdraw(here))
+            await resident.serve(server, listener, withdraw=lambda: rendezvous.withdraw(here))
 
 
-class Residence:
-    """The clients that live here at present."""
+class Resident:
+    """All connections, and how long to wait for more."""
 
-    def __init__(self, *, linger: float, max_line_bytes: int) -> None:
-        self._linger = linger
+    def __init__(self, *, linger: float, max_line_bytes: int, grace: float) -> None:
+        self._linger, self._grace = linger, grace
         self._max_line_bytes = max_line_bytes
-        self._guests: dict[asyncio.Task[None], Guest] = {}
-        self._inhabited, self._empty, self._dissolved = asyncio.Event(), asyncio.Event(), asyncio.Event()
+        self._connections: dict[asyncio.Task[None], Connection] = {}
+        self._visited, self._empty, self._leaving = asyncio.Event(), asyncio.Event(), asyncio.Event()
 
-    def dissolve(self) -> None:
-        """Make `serve` finish the calls in flight, for some seconds at most, and return."""
-        self._dissolved.set()
+    def leave(self) -> None:
+        """Make `serve` finish the calls in flight and return."""
+        self._leaving.set()
 
     async def serve(
         self, server: MCPServer[Any], listener: socket.socket, *, withdraw: Callable[[], None]
@@ -122,7 +116,7 @@ class Residence:
 
             def welcome(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
                 if _is_own_user(writer.get_extra_info("socket")):
-                    self._welcome(Guest(reader, writer, self._max_line_bytes), lowlevel, state)
+                    self._welcome(Connection(reader, writer, self._max_line_bytes), lowlevel, state)
                 else:
                     writer.close()
 
@@ -132,51 +126,51 @@ class Residence:
             accepting.close()
             await self._see_off()
 
-    def _welcome(self, guest: "Guest", server: Server[Any], state: Any) -> None:
-        task = asyncio.create_task(guest.serve(server, state))
-        self._guests[task] = guest
+    def _welcome(self, connection: "Connection", server: Server[Any], state: Any) -> None:
+        task = asyncio.create_task(connection.serve(server, state))
+        self._connections[task] = connection
         task.add_done_callback(self._forget)
-        self._inhabited.set()
+        self._visited.set()
         self._empty.clear()
 
     def _forget(self, task: asyncio.Task[None]) -> None:
-        del self._guests[task]
+        del self._connections[task]
         if not task.cancelled() and (error := task.exception()):
             logger.error("A client's connection failed.", exc_info=error)
-        if not self._guests:
-            self._inhabited.clear()
+        if not self._connections:
+            self._visited.clear()
             self._empty.set()
 
     async def _until_unneeded(self) -> None:
         patience = max(self._linger, _FIRST_CLIENT_SECONDS)
-        while await self._happens(self._inhabited, patience):
+        while await self._happens(self._visited, patience):
             await self._happens(self._empty, None)
             patience = self._linger
 
     async def _happens(self, event: asyncio.Event, patience: float | None) -> bool:
-        """Whether it happens in time, and before the residence is dissolved."""
+        """Whether it happens in time, and before the resident is leaving."""
         happening = asyncio.create_task(event.wait())
-        waiting = {happening, asyncio.create_task(self._dissolved.wait())}
+        waiting = {happening, asyncio.create_task(self._leaving.wait())}
         done, pending = await asyncio.wait(waiting, timeout=patience, return_when=asyncio.FIRST_COMPLETED)
         for task in pending:
             task.cancel()
-        return happening in done and not self._dissolved.is_set()
+        return happening in done and not self._leaving.is_set()
 
     async def _see_off(self) -> None:
-        guests = list(self._guests.values())
-        for guest in guests:
-            guest.stop_hearing()
+        connections = list(self._connections.values())
+        for connection in connections:
+            connection.stop_hearing()
         with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(_GRACE_SECONDS):
-                for guest in guests:
-                    await guest.settled.wait()
-        for guest in guests:
-            guest.end()
-        if self._guests:
-            await asyncio.wait(self._guests, timeout=_GRACE_SECONDS)
+            async with asyncio.timeout(self._grace):
+                for connection in connections:
+                    await connection.settled.wait()
+        for connection in connections:
+            connection.end()
+        if self._connections:
+            await asyncio.wait(self._connections, timeout=self._grace)
 
 
-class Guest:
+class Connection:
     """One client: its lines in, its lines out, and the calls that it waits for."""
 
     def __init__(
@@ -184,6 +178,10 @@ class Guest:
     ) -> None:
         self._reader, self._writer = reader, writer
         self._max_line_bytes = max_line_bytes
+        self._too_long = (
+            f"The message is longer than {max_line_bytes} bytes. "
+            "Send less at a time, or raise MCP_RAG_MAX_MESSAGE_MB."
+        )
         self._to_server, self._inbound = anyio.create_memory_object_stream[SessionMessage | Exception]()
         self._outbound, self._from_server = anyio.create_memory_object_stream[SessionMessage]()
         self._hearing, self._ended = anyio.CancelScope(), asyncio.Event()
@@ -227,15 +225,12 @@ class Guest:
                 await self._ended.wait()
 
     async def _hear_lines(self) -> None:
-        cut = Lines(self._max_line_bytes)
+        cut = lines.Lines(self._max_line_bytes)
         with contextlib.suppress(ConnectionError, anyio.BrokenResourceError):
             while chunk := await self._reader.read(_CHUNK):
                 for line in cut.feed(chunk):
-                    if isinstance(line, Oversized):
-                        most = f"{self._max_line_bytes} bytes, see MCP_RAG_MAX_MESSAGE_MB"
-                        await self._refuse(
-                            ends(*line), INVALID_REQUEST, f"The message is too long (at most {most})."
-                        )
+                    if isinstance(line, lines.Oversized):
+                        await self._refuse(lines.ends(*line), lines.INVALID_REQUEST, self._too_long)
                     else:
                         await self._hear_line(line)
 
@@ -244,12 +239,12 @@ class Guest:
             message = types.jsonrpc_message_adapter.validate_json(line, by_name=False)
         except ValidationError:
             # The SDK drops such a line without a word; whoever sent it would wait for ever.
-            if found := envelope(line):
-                await self._refuse(found, INVALID_REQUEST, "The line is not a JSON-RPC message.")
+            if found := lines.envelope(line):
+                await self._refuse(found, lines.INVALID_REQUEST, "The line is not a JSON-RPC message.")
             else:
-                await self._refuse(ends(line, line), PARSE_ERROR, "The line is not JSON.")
+                await self._refuse(lines.ends(line, line), lines.PARSE_ERROR, "The line is not JSON.")
             return
-        if isinstance(message, types.JSONRPCRequest) and message.method not in _ENDLESS:
+        if isinstance(message, types.JSONRPCRequest) and message.method not in lines.ENDLESS:
             self._unanswered.add(message.id)
             self.settled.clear()
         elif isinstance(message, types.JSONRPCNotification) and message.method == "notifications/cancelled":
@@ -259,7 +254,7 @@ class Guest:
 
     async def _refuse(self, message: dict[str, Any], code: int, reason: str) -> None:
         to = lines.request_id(message) if "method" in message else None
-        await self._write(error_line(to, code, reason))
+        await self._write(lines.error_line(to, code, reason))
 
     async def _say(self) -> None:
         async with self._from_server:
@@ -275,8 +270,8 @@ class Guest:
                 self._writer.write(line)
                 await self._writer.drain()
 
-    def _settle(self, call: str | int | None) -> None:
-        if call is not None:
+    def _settle(self, call: object) -> None:
+        if isinstance(call, str | int):
             self._unanswered.discard(call)
         if not self._unanswered:
             self.settled.set()
@@ -286,6 +281,6 @@ def _is_own_user(connection: socket.socket) -> bool:
     """Whether the client runs as the same user; taken for granted where the system does not tell."""
     if not hasattr(socket, "SO_PEERCRED"):
         return True
-    size = struct.calcsize("3i")
-    _, user, _ = struct.unpack("3i", connection.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, size))
+    size = struct.calcsize("iII")
+    _, user, _ = struct.unpack("iII", connection.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, size))
     return bool(user == os.getuid())

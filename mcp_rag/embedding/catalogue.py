@@ -30,7 +30,7 @@ class Carrier:
 
 @dataclass(frozen=True)
 class KnownModel:
-    """`max_tokens` is where the model stops reading; `query_prefix` goes before a question, never a passage."""
+    """The model stops reading after `max_tokens`; `query_prefix` goes before questions only."""
 
     name: str
     dimensions: int

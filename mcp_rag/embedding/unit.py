@@ -17,4 +17,5 @@ def unit(vectors: NDArray[np.floating]) -> Vectors:
     lengths = np.linalg.norm(rows, axis=-1, keepdims=True)
     if not (np.isfinite(lengths).all() and (lengths > 0).all()):
         raise EmbeddingFailed("The embedding model gave a vector that has no direction.")
-    return rows / lengths
+    scaled: Vectors = rows / lengths
+    return scaled

@@ -16,7 +16,8 @@ if sys.platform != "win32":
     import pwd
 
 ANOTHER_SERVER = "Set MCP_RAG_DATABASE_URL to use another Postgres server."
-ANOTHER_FOLDER = f"Set MCP_RAG_DATA_DIR to a folder that it can use. Or: {ANOTHER_SERVER}"
+OTHERWISE = "or set MCP_RAG_DATABASE_URL to use another Postgres server."
+ANOTHER_FOLDER = f"Set MCP_RAG_DATA_DIR to a folder that it can use, {OTHERWISE}"
 
 # What a store in a folder that is closed to the server's account uses instead.
 SHARED = Path("/var/lib/mcp-rag")
@@ -118,7 +119,7 @@ def require_ours(folder: Path) -> None:
     status = folder.lstat()
     if not stat.S_ISDIR(status.st_mode) or status.st_uid != os.geteuid():
         cause = f"{folder} belongs to user id {status.st_uid}, and this process runs as {os.geteuid()}."
-        raise EmbeddedServerFailed(cause, remedy=f"Run as that user. {ANOTHER_FOLDER}")
+        raise EmbeddedServerFailed(cause, remedy=f"Run as that user, {OTHERWISE}")
 
 
 @contextmanager

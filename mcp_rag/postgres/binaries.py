@@ -12,6 +12,7 @@ from pathlib import Path
 from mcp_rag.errors import EmbeddedServerFailed
 from mcp_rag.postgres.account import (
     ANOTHER_SERVER,
+    OTHERWISE,
     SHARED,
     TEMPORARY,
     Account,
@@ -34,11 +35,11 @@ def find_binaries() -> Path:
     spec = find_spec(PACKAGE)
     if spec is None or spec.origin is None:
         cause = f"The package {DISTRIBUTION}, which carries Postgres, is not installed."
-        raise EmbeddedServerFailed(cause, remedy=f"Install it with pip. Or: {ANOTHER_SERVER}")
+        raise EmbeddedServerFailed(cause, remedy=f"Install it with pip, {OTHERWISE}")
     folder = Path(spec.origin).parent / INSTALLATION / "bin"
     if not (folder / "pg_ctl").is_file():
         cause = f"The installed {DISTRIBUTION} has no programs in {folder}."
-        raise EmbeddedServerFailed(cause, remedy=f"Reinstall it with pip. Or: {ANOTHER_SERVER}")
+        raise EmbeddedServerFailed(cause, remedy=f"Reinstall it with pip, {OTHERWISE}")
     return folder
 
 

@@ -24,6 +24,7 @@ from urllib.parse import quote
 from mcp_rag.errors import EmbeddedServerFailed
 from mcp_rag.postgres.account import (
     ANOTHER_FOLDER,
+    OTHERWISE,
     SHARED,
     TEMPORARY,
     Account,
@@ -131,7 +132,6 @@ class EmbeddedServer:
         with refusals_translated():
             if self.home.exists():
                 with self._locked():
-                    self._postmaster.stop("immediate")
                     self._postmaster.remove()
             self._drop_lease()
             for folder in reversed(self._made):
@@ -179,7 +179,7 @@ class EmbeddedServer:
                 os.close(descriptor)
             time.sleep(0.02)
         cause = f"Another process has held {path} for {LOCK_PATIENCE} seconds."
-        raise EmbeddedServerFailed(cause, remedy=f"End the `mcp-rag` process that hangs. {ANOTHER_FOLDER}")
+        raise EmbeddedServerFailed(cause, remedy=f"End the `mcp-rag` process that hangs, {OTHERWISE}")
 
     def _take_lease(self) -> None:
         if self._lease and self._lease[0].exists():

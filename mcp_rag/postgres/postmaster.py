@@ -79,13 +79,14 @@ class Postmaster:
         if self._settled() == "ready":
             return
         self._prepare()
-        if not self.data.exists():
-            self._create()
-        # No process of the server is left: what these note is a zombie's or a stranger's id by now.
-        (self.socket_dir / f".s.PGSQL.{PORT}.lock").unlink(missing_ok=True)
-        (self.data / "postmaster.pid").unlink(missing_ok=True)
-        configure(self.data, socket_dir=self.socket_dir, user=Account.ours().name)
-        self._launch()
+        with self._presence() as presence:
+            try_lock(presence)
+            if not self.data.exists():
+                self._create(presence)
+            configure(self.data, socket_dir=self.socket_dir, user=Account.ours().name)
+            arguments = ("start", "-D", self.data, "-w", "-t", str(PATIENCE), "-s")
+            if not self._run("pg_ctl", *arguments, presence=presence):
+                raise self._failure("Postgres did not start")
 
     def stop(self, mode: Literal["fast", "immediate"] = "fast") -> None:
         """Stop the server if it runs; whoever is connected is disconnected.
@@ -98,7 +99,13 @@ class Postmaster:
             raise self._failure("Postgres did not stop")
 
     def remove(self) -> None:
-        """Remove the home of the stopped server, and its socket's folder."""
+        """Stop the server, and remove its home and the folder of its socket.
+
+        Raises:
+            EmbeddedServerFailed: it did not stop.
+        """
+        self._settled()
+        self.stop("immediate")
         if self.home not in self.socket_dir.parents:
             shutil.rmtree(self.socket_dir.parent, ignore_errors=True)
         shutil.rmtree(self.home)
@@ -127,8 +134,8 @@ class Postmaster:
         return False
 
     def _present(self) -> bool:
-        with self._presence() as descriptor:
-            return not try_lock(descriptor)
+        with self._presence() as presence:
+            return not try_lock(presence)
 
     @contextmanager
     def _presence(self) -> Iterator[int]:
@@ -144,54 +151,52 @@ class Postmaster:
             os.close(descriptor)
 
     def _prepare(self) -> None:
+        """Make room for a start, now that no process of an earlier one is left."""
         if UNQUOTABLE & set(f"{self.home}{self.binaries}"):
             cause = f"{self.home} or {self.binaries} has a character that Postgres cannot start with."
             raise EmbeddedServerFailed(cause, remedy=ANOTHER_FOLDER)
         make_folders(self.socket_dir.parent, 0o711 if self.account.borrowed else 0o700)
         require_ours(self.socket_dir.parent)
         self.account.make_folder(self.socket_dir)
+        # The process id in these is by now a zombie's or a stranger's, and Postgres would believe it.
+        (self.socket_dir / f".s.PGSQL.{PORT}.lock").unlink(missing_ok=True)
+        (self.data / "postmaster.pid").unlink(missing_ok=True)
+        for half in self.home.glob("initdb-*"):
+            shutil.rmtree(half)
+        with suppress(FileNotFoundError):
+            if self.log_file.stat().st_size > LARGEST_LOG:
+                self.log_file.replace(self.home / "log.old")
 
-    def _create(self) -> None:
+    def _create(self, presence: int) -> None:
         """Make the database and the roles aside, so that the data folder is there whole or not at all."""
-        for left in self.home.glob("initdb-*"):
-            shutil.rmtree(left, ignore_errors=True)
         fresh = self.account.make_folder(Path(tempfile.mkdtemp(prefix="initdb-", dir=self.home)))
         try:
-            self._fill(fresh)
+            self._fill(fresh, presence)
             fresh.rename(self.data)
         finally:
             shutil.rmtree(fresh, ignore_errors=True)
 
-    def _fill(self, fresh: Path) -> None:
+    def _fill(self, fresh: Path, presence: int) -> None:
         locale = ("-E", "UTF8", "--locale-provider=builtin", "--builtin-locale=C.UTF-8", "--locale=C")
         access = ("-U", OWNER, "--auth-local=peer", "--auth-host=reject")
+        making = ("-D", fresh, *locale, *access, "--no-sync", "--no-instructions")
         alone = ("--single", "-F", "-c", "exit_on_error=on", "-c", "log_checkpoints=off", "-D", fresh)
         with tempfile.TemporaryFile(dir=self.home) as script:
             script.write(BOOTSTRAP.encode())
             script.seek(0)
             if not (
-                self._run("initdb", "-D", fresh, *locale, *access, "--no-sync", "--no-instructions")
-                and self._run("postgres", *alone, "template1", stdin=script)
-                and self._run("initdb", "-D", fresh, "--sync-only")
+                self._run("initdb", *making, presence=presence)
+                and self._run("postgres", *alone, "template1", stdin=script, presence=presence)
+                and self._run("initdb", "-D", fresh, "--sync-only", presence=presence)
             ):
                 raise self._failure("The database could not be made")
-
-    def _launch(self) -> None:
-        with suppress(FileNotFoundError):
-            if self.log_file.stat().st_size > LARGEST_LOG:
-                self.log_file.replace(self.home / "log.old")
-        with self._presence() as descriptor:
-            try_lock(descriptor)
-            arguments = ("start", "-D", self.data, "-w", "-t", str(PATIENCE), "-s")
-            if not self._run("pg_ctl", *arguments, inherited=(descriptor,)):
-                raise self._failure("Postgres did not start")
 
     def _run(
         self,
         program: str,
         *arguments: str | Path,
         stdin: int | IO[bytes] = subprocess.DEVNULL,
-        inherited: tuple[int, ...] = (),
+        presence: int | None = None,
     ) -> bool:
         """Run a program of Postgres as its account, writing to the log. Whether it succeeded."""
         account = self.account
@@ -203,7 +208,7 @@ class Postmaster:
                 stdin=stdin,
                 stdout=log,
                 stderr=log,
-                pass_fds=inherited,
+                pass_fds=() if presence is None else (presence,),
                 cwd="/",
                 env=environment | {"LC_ALL": "C"},
                 user=account.uid if account.borrowed else None,

@@ -151,8 +151,9 @@ class Transaction:
     async def delete_passages(self, messages: Sequence[int]) -> None:
         await self._execute("delete_passages", list(messages))
 
-    async def finish_conversation(self, conversation: int) -> int:
-        row = await self._row("finish_conversation", conversation)
+    async def finish_conversation(self, conversation: int, *, changed: bool) -> int:
+        """Write into its row what its messages are now; gives their number."""
+        row = await self._row("finish_conversation", conversation, changed)
         return int(row["message_count"]) if row else 0
 
     # Term statistics

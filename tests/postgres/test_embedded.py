@@ -19,45 +19,39 @@ from embedded_process import Neighbour, ask, data_folder
 from mcp_rag.errors import EmbeddedServerFailed
 from mcp_rag.postgres.embedded import EmbeddedServer, find_binaries
 
-NOTE = "CREATE TABLE note AS SELECT 'kept' AS text"
+NOTE = ("DROP TABLE IF EXISTS note", "CREATE TABLE note AS SELECT 'kept' AS text")
 
 
 @pytest.fixture(scope="module")
-def seed() -> Iterator[Path]:
-    """A database as the first start makes it, for the tests that are about what comes after."""
-    with data_folder() as folder:
-        first = EmbeddedServer(folder)
-        first.start()
-        first.stop()
-        yield first.home / "data18"
-
-
-@pytest.fixture
 def folder() -> Iterator[Path]:
     with data_folder() as made:
         yield made
 
 
 @pytest.fixture
-def empty(folder: Path) -> EmbeddedServer:
-    return EmbeddedServer(folder)
-
-
-@pytest.fixture
-def server(folder: Path, seed: Path) -> EmbeddedServer:
+def server(folder: Path) -> Iterator[EmbeddedServer]:
+    """A server that was made and stopped before: every test must leave one that heals."""
     made = EmbeddedServer(folder)
-    made.home.mkdir(0o711)
-    subprocess.run(["cp", "-a", seed, made.home / "data18"], check=True)
-    return made
+    made.start()
+    made.stop()
+    yield made
+    made.start()
+    made.stop()
 
 
 @pytest.fixture
-def neighbour(folder: Path) -> Iterator[Callable[[], Neighbour]]:
+def empty() -> Iterator[EmbeddedServer]:
+    with data_folder() as made:
+        yield EmbeddedServer(made)
+
+
+@pytest.fixture
+def neighbour() -> Iterator[Callable[[EmbeddedServer], Neighbour]]:
     """Makes other processes that use the same data folder."""
     with ExitStack() as ends:
 
-        def make() -> Neighbour:
-            made = Neighbour(folder)
+        def make(server: EmbeddedServer) -> Neighbour:
+            made = Neighbour(server.data_dir)
             ends.callback(made.kill)
             return made
 
@@ -100,7 +94,7 @@ def test_the_first_start_makes_a_database_with_an_owner_and_a_role_that_row_secu
 
 
 def test_what_was_stored_is_there_after_a_stop_and_a_start(server: EmbeddedServer) -> None:
-    ask(server.start().owner, NOTE)
+    ask(server.start().owner, *NOTE)
     server.stop()
     assert not server.running
     assert ask(server.start().owner, "SELECT text FROM note") == "kept"
@@ -113,9 +107,9 @@ def test_starting_twice_takes_one_lease(server: EmbeddedServer) -> None:
 
 
 def test_the_server_stays_for_other_processes_and_ends_with_the_last(
-    server: EmbeddedServer, neighbour: Callable[[], Neighbour]
+    server: EmbeddedServer, neighbour: Callable[[EmbeddedServer], Neighbour]
 ) -> None:
-    first, second = neighbour(), neighbour()
+    first, second = neighbour(server), neighbour(server)
     first.do("start")
     second.do("start")
     first.do("stop")
@@ -125,9 +119,9 @@ def test_the_server_stays_for_other_processes_and_ends_with_the_last(
 
 
 def test_a_killed_process_keeps_nothing_alive_and_breaks_nothing(
-    server: EmbeddedServer, neighbour: Callable[[], Neighbour]
+    server: EmbeddedServer, neighbour: Callable[[EmbeddedServer], Neighbour]
 ) -> None:
-    killed = neighbour()
+    killed = neighbour(server)
     urls = server.start()
     killed.do("start")
     assert killed.kill() == ""
@@ -139,9 +133,9 @@ def test_a_killed_process_keeps_nothing_alive_and_breaks_nothing(
 
 
 def test_processes_that_race_on_an_empty_folder_share_one_server(
-    empty: EmbeddedServer, neighbour: Callable[[], Neighbour]
+    empty: EmbeddedServer, neighbour: Callable[[EmbeddedServer], Neighbour]
 ) -> None:
-    racers = [neighbour().send("start") for _ in range(3)]
+    racers = [neighbour(empty).send("start") for _ in range(3)]
     answers = {racer.answer() for racer in racers}
     assert answers == {repr(empty.start())}
     assert empty.log_file.read_text().count("starting PostgreSQL") == 1
@@ -149,10 +143,10 @@ def test_processes_that_race_on_an_empty_folder_share_one_server(
 
 
 def test_a_start_after_the_postmaster_was_killed_brings_the_data_back_under_the_same_lease(
-    server: EmbeddedServer, neighbour: Callable[[], Neighbour]
+    server: EmbeddedServer, neighbour: Callable[[EmbeddedServer], Neighbour]
 ) -> None:
-    other = neighbour()
-    ask(server.start().owner, NOTE)
+    other = neighbour(server)
+    ask(server.start().owner, *NOTE)
     other.do("start")
     os.kill(postmaster(server), signal.SIGKILL)
     until(lambda: not server.running)
@@ -204,9 +198,9 @@ def test_a_server_whose_socket_was_removed_is_replaced(server: EmbeddedServer) -
 
 
 def test_a_killed_first_start_leaves_no_half_database(
-    empty: EmbeddedServer, neighbour: Callable[[], Neighbour]
+    empty: EmbeddedServer, neighbour: Callable[[EmbeddedServer], Neighbour]
 ) -> None:
-    killed = neighbour().send("start")
+    killed = neighbour(empty).send("start")
     until(lambda: any(empty.home.glob("initdb-*/PG_VERSION")))
     killed.kill()
     assert not (empty.home / "data18").exists()
@@ -224,23 +218,24 @@ def test_stopping_a_server_that_died_is_no_failure(server: EmbeddedServer) -> No
 
 
 def test_a_corrupted_database_is_reported_with_the_last_words_of_the_log(server: EmbeddedServer) -> None:
-    server.start()
-    server.stop()
-    os.truncate(server.home / "data18" / "global" / "pg_control", 10)
+    control = server.home / "data18" / "global" / "pg_control"
+    intact = control.read_bytes()
+    control.write_bytes(intact[:10])
     with pytest.raises(EmbeddedServerFailed, match=r"(?s)did not start.*pg_control.*MCP_RAG_DATABASE_URL"):
         server.start()
     assert leases(server) == 0
+    control.write_bytes(intact)
 
 
-def test_destroying_leaves_only_what_was_there_before(folder: Path) -> None:
-    server = EmbeddedServer(folder / "new" / "data")
+def test_destroying_leaves_only_what_was_there_before(empty: EmbeddedServer) -> None:
+    server = EmbeddedServer(empty.data_dir / "new" / "data")
     server.start()
     pid, home = postmaster(server), server.home
     server.destroy()
     assert ended(pid)
     assert not server.running
     assert not home.exists()
-    assert list(folder.iterdir()) == []
+    assert list(empty.data_dir.iterdir()) == []
 
 
 def test_the_environment_of_other_postgres_programs_is_ignored(

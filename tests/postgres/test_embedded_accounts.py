@@ -119,7 +119,7 @@ def test_windows_is_told_to_use_another_server(open_folder: Path) -> None:
     assert "MCP_RAG_DATABASE_URL" in failed.stderr
 
 
-@pytest.mark.parametrize("name", ["long" * 30, "a space, and a 'quote'", "ünïcode"])
+@pytest.mark.parametrize("name", ["long" * 30, "a space, ünd a 'quote'"])
 def test_unusual_paths_work(open_folder: Path, name: str) -> None:
     server = EmbeddedServer(open_folder / name)
     try:

@@ -1,6 +1,7 @@
 import shutil
 import tempfile
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -10,9 +11,25 @@ from .household import Household
 
 @pytest.fixture
 def household() -> Iterator[Household]:
+    """A user whose resident may be hurt."""
+    with moved_in() as home:
+        yield home
+
+
+@pytest.fixture(scope="session")
+def settled() -> Iterator[Household]:
+    """A user whose resident lives on from test to test."""
+    with moved_in() as home:
+        yield home
+
+
+@contextmanager
+def moved_in() -> Iterator[Household]:
     # Not tmp_path: a socket's path must be short.
     folder = Path(tempfile.mkdtemp(prefix="h"))
     home = Household(folder)
-    yield home
-    home.clear()
-    shutil.rmtree(folder)
+    try:
+        yield home
+    finally:
+        home.clear()
+        shutil.rmtree(folder)

@@ -5,6 +5,7 @@ import asyncio
 import os
 import signal
 import sys
+from collections import Counter
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -21,60 +22,58 @@ class Consent(BaseModel):
     granted: bool
 
 
-def sample() -> MCPServer[int]:
-    entered = 0
+async def pid() -> int:
+    return os.getpid()
 
-    @asynccontextmanager
-    async def lifespan(server: MCPServer[int]) -> AsyncIterator[int]:
-        nonlocal entered
-        entered += 1
-        yield entered
 
-    server = MCPServer("sample", lifespan=lifespan)
+async def lifespans(ctx: Context) -> int:
+    return ENTERED.total()
 
-    @server.tool()
-    async def pid() -> int:
-        return os.getpid()
 
-    @server.tool()
-    async def lifespans(ctx: Context) -> int:
-        return entered
+async def echo(text: str) -> str:
+    return text
 
-    @server.tool()
-    async def echo(text: str) -> str:
-        return text
 
-    @server.tool()
-    async def repeat(size: int) -> str:
-        return "x" * size
+async def repeat(size: int) -> str:
+    return "x" * size
 
-    @server.tool()
-    async def wait_for(path: str) -> int:
-        """Says that it has begun, and waits for the file."""
-        Path(f"{path}.begun-{os.getpid()}").touch()
-        try:
-            while not Path(path).exists():
-                await anyio.sleep(0.01)
-        except asyncio.CancelledError:
-            Path(f"{path}.cancelled").touch()
-            raise
-        return os.getpid()
 
-    @server.tool()
-    async def crash() -> None:
-        os.kill(os.getpid(), signal.SIGKILL)
+async def wait_for(path: str) -> int:
+    """Says that it has begun, and waits for the file."""
+    Path(f"{path}.begun-{os.getpid()}").touch()
+    try:
+        while not Path(path).exists():
+            await anyio.sleep(0.01)
+    except asyncio.CancelledError:
+        Path(f"{path}.cancelled").touch()
+        raise
+    return os.getpid()
 
-    @server.tool()
-    async def ask(ctx: Context) -> bool:
-        answer = await ctx.elicit("May I?", Consent)
-        return answer.action == "accept" and answer.data.granted
 
-    return server
+async def crash() -> None:
+    os.kill(os.getpid(), signal.SIGKILL)
+
+
+async def ask(ctx: Context) -> bool:
+    answer = await ctx.elicit("May I?", Consent)
+    return answer.action == "accept" and answer.data.granted
+
+
+ENTERED: Counter[str] = Counter()
 
 
 @asynccontextmanager
-async def serving() -> AsyncIterator[MCPServer[int]]:
-    yield sample()
+async def lifespan(server: MCPServer[None]) -> AsyncIterator[None]:
+    ENTERED[server.name] += 1
+    yield
+
+
+@asynccontextmanager
+async def serving() -> AsyncIterator[MCPServer[None]]:
+    server = MCPServer("sample", lifespan=lifespan)
+    for tool in (pid, lifespans, echo, repeat, wait_for, crash, ask):
+        server.add_tool(tool)
+    yield server
 
 
 def main() -> None:
@@ -88,6 +87,7 @@ def main() -> None:
         serving,
         linger=float(os.environ.get("SAMPLE_LINGER", "60")),
         max_line_bytes=int(os.environ.get("SAMPLE_MAX_LINE_BYTES", str(64 * 1024 * 1024))),
+        grace=float(os.environ.get("SAMPLE_GRACE", "20")),
         place=arguments.place,
         lock_fd=arguments.lock_fd,
     )

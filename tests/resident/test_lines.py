@@ -4,12 +4,12 @@ import json
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mcp_rag.lines import Lines, Oversized, ends, envelope, error_line
 
-LARGE = 100_000
+LARGE = 70_000
 
 
 def cut(stream: bytes, size: int, limit: int = 1000) -> list[bytes | Oversized]:
@@ -26,6 +26,7 @@ def test_lines_do_not_depend_on_how_the_stream_was_cut(written: list[bytes], siz
     assert cut(stream, size) == [line for line in written if line.strip()]
 
 
+@settings(max_examples=30)
 @given(st.integers(1, 9000))
 def test_of_a_line_too_long_only_the_ends_are_kept_and_the_next_line_is_whole(size: int) -> None:
     stream = b"head" + b"x" * 20_000 + b"tail\nnext\n"
@@ -46,6 +47,7 @@ JSON = st.recursive(
 TRICKY = st.sampled_from(['"id":7}', '\\"id\\":8}', ',"id":9', '","method":"x"}', "\\", '\\\\"', "{", "}"])
 
 
+@settings(max_examples=60)
 @given(
     identity=st.integers(0, 10**9) | st.text(max_size=12),
     payload=st.lists(JSON | TRICKY),
@@ -68,6 +70,7 @@ def test_a_large_request_is_known_by_its_ends(
     assert (found["id"], found["method"]) == (identity, "tools/call")
 
 
+@settings(max_examples=30)
 @given(identity=st.integers(0, 10**9), first=st.booleans(), kind=st.sampled_from(["result", "error"]))
 def test_a_large_answer_is_known_by_its_ends(identity: int, first: bool, kind: str) -> None:
     payload = {kind: {"method": "x" * LARGE, "id": -1}}

@@ -3,6 +3,7 @@
 import contextlib
 import json
 import os
+import shutil
 import signal
 import socket
 import subprocess
@@ -104,7 +105,7 @@ def test_a_client_that_says_nothing_starts_nothing(household: Household) -> None
     assert household.residents() == []
 
 
-def test_what_was_asked_before_stdin_closed_is_answered(household: Household) -> None:
+def test_what_was_asked_before_stdin_closed_is_answered(settled: Household) -> None:
     messages = [
         request("initialize", 0, **INITIALIZE),
         {"jsonrpc": "2.0", "method": "notifications/initialized"},
@@ -113,7 +114,7 @@ def test_what_was_asked_before_stdin_closed_is_answered(household: Household) ->
     # The last line lacks its newline.
     script = b"\n".join(json.dumps(each).encode() for each in messages)
     done = subprocess.run(
-        PIPE, env=household.environment, input=script, capture_output=True, timeout=SECONDS, check=True
+        PIPE, env=settled.environment, input=script, capture_output=True, timeout=SECONDS, check=True
     )
 
     answers = [json.loads(line) for line in done.stdout.splitlines()]
@@ -122,17 +123,17 @@ def test_what_was_asked_before_stdin_closed_is_answered(household: Household) ->
     assert done.stderr == b""
 
 
-def test_megabytes_pass_whole_both_ways(household: Household) -> None:
-    text = "ä\\\"\n" * (4 * MEGABYTE)
-    with household.talk() as talk:
+def test_megabytes_pass_whole_both_ways(settled: Household) -> None:
+    text = 'ä\\"\n' * (2 * MEGABYTE)
+    with settled.talk() as talk:
         talk.initialize()
         answer = talk.call("echo", 1, text=text)
 
     assert value(answer) == text
 
 
-def test_the_pipe_is_small(household: Household) -> None:
-    with household.talk() as talk:
+def test_the_pipe_is_small(settled: Household) -> None:
+    with settled.talk() as talk:
         talk.initialize()
         talk.call("pid", 1)
 
@@ -140,18 +141,18 @@ def test_the_pipe_is_small(household: Household) -> None:
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGHUP])
-def test_a_signal_ends_it_without_a_word(household: Household, number: signal.Signals) -> None:
-    with household.talk() as talk:
+def test_a_signal_ends_it_without_a_word(settled: Household, number: signal.Signals) -> None:
+    with settled.talk() as talk:
         talk.initialize()
-        talk.say(request("tools/call", 1, name="wait_for", arguments={"path": str(household.folder / "no")}))
+        talk.say(request("tools/call", 1, name="wait_for", arguments={"path": str(settled.folder / "no")}))
         talk.process.send_signal(number)
 
         assert talk.process.wait(SECONDS) == 0
         assert talk.process.stderr and talk.process.stderr.read() == b""
 
 
-def test_it_leaves_when_nobody_reads_its_answers(household: Household) -> None:
-    with household.talk() as talk:
+def test_it_leaves_when_nobody_reads_its_answers(settled: Household) -> None:
+    with settled.talk() as talk:
         talk.initialize()
         assert talk.process.stdout
         talk.process.stdout.close()
@@ -170,12 +171,12 @@ def test_it_stops_the_resident_on_exit_where_told_to(household: Household) -> No
     assert not os.path.exists(household.place.socket)
 
 
-def test_it_leaves_the_resident_running_otherwise(household: Household) -> None:
-    with household.talk() as talk:
+def test_it_leaves_the_resident_running_otherwise(settled: Household) -> None:
+    with settled.talk() as talk:
         talk.initialize()
         assert leave(talk)[0] == 0
 
-    assert rendezvous.resident_pid(household.place)
+    assert rendezvous.resident_pid(settled.place)
 
 
 def test_a_resident_that_refuses_to_start_is_quoted(household: Household) -> None:
@@ -275,3 +276,13 @@ def test_a_slow_start_does_not_stop_the_client_from_writing(
             listener.settimeout(SECONDS)
             with scripted.connection() as link:
                 assert [link.hear()["id"] for _ in range(100)] == list(range(100))
+
+
+@pytest.mark.skipif(os.getuid() != 0 or not shutil.which("unshare"), reason="needs a process namespace")
+def test_as_process_1_it_stops_the_resident_before_it_leaves(household: Household) -> None:
+    with household.talk(command=["unshare", "--pid", "--fork", *PIPE]) as talk:
+        talk.initialize()
+        assert os.path.exists(household.place.socket)
+        assert leave(talk)[0] == 0
+
+    assert not os.path.exists(household.place.socket)

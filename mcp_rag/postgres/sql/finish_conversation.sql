@@ -1,6 +1,7 @@
--- What the conversation's row says of its messages; it is touched only when they changed.
+-- What the conversation's row says of its messages. $3: whether they changed.
 UPDATE conversation
-SET message_count = held.messages, started_at = held.started_at, ended_at = held.ended_at, updated_at = now()
+SET message_count = held.messages, started_at = held.started_at, ended_at = held.ended_at,
+    updated_at = CASE WHEN $3::boolean THEN now() ELSE updated_at END
 FROM (
     SELECT count(*) AS messages, min(sent_at) AS started_at, max(sent_at) AS ended_at
     FROM message

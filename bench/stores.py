@@ -1,0 +1,161 @@
+"""Stores to measure: a server for one run, a database for each store, filled through the product's own door."""
+
+import uuid
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Sequence
+from contextlib import asynccontextmanager, contextmanager
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import asyncpg
+import numpy as np
+from numpy.typing import NDArray
+
+from bench.corpus import SEED, Corpus, topic
+from mcp_rag import passages
+from mcp_rag.answering.extractive import Extractive
+from mcp_rag.embedding.unit import unit
+from mcp_rag.models import EmbeddingModel, NewConversation
+from mcp_rag.ports import Embedder
+from mcp_rag.postgres import schema
+from mcp_rag.postgres.database import Database
+from mcp_rag.postgres.embedded import EmbeddedServer
+from mcp_rag.postgres.store import Store
+from mcp_rag.rag import Rag
+
+Vectors = NDArray[np.float32]
+Progress = Callable[[str], None]
+
+NOISE = 0.6
+"""Length of what is added to a unit vector to make a relative of it: their cosine is .86, between two .74."""
+
+
+class Lent:
+    """The model, which the stores share: closing one of them does not close it."""
+
+    def __init__(self, embedder: Embedder) -> None:
+        self._embedder = embedder
+        self.load, self.embed_query = embedder.load, embedder.embed_query
+
+    @property
+    def model(self) -> EmbeddingModel:
+        return self._embedder.model
+
+    async def embed_passages(self, texts: Sequence[str]) -> Vectors:
+        return await self._embedder.embed_passages(texts)
+
+    async def close(self) -> None:
+        """It stays."""
+
+
+class Relatives(Lent):
+    """Embeds a sample of the texts; any other text gets a vector near one of the sample's on its topic.
+
+    Two cores would be an hour over 100,000 texts. What is measured with these vectors is the time of a search
+    and the recall of the index among them, and never how good an answer is.
+    """
+
+    def __init__(self, embedder: Embedder, known: dict[str, Vectors]) -> None:
+        super().__init__(embedder)
+        self._known = known
+        self._topics: dict[str, list[Vectors]] = {}
+        for text, vector in known.items():
+            self._topics.setdefault(topic(text.partition("\n")[0]), []).append(vector)
+        self._all = list(known.values())
+        self._chance = np.random.default_rng(SEED)
+
+    async def embed_passages(self, texts: Sequence[str]) -> Vectors:
+        nearest = [self._known.get(text) for text in texts]
+        return np.stack(
+            [self._relative(text) if it is None else it for text, it in zip(texts, nearest, strict=True)]
+        )
+
+    def _relative(self, text: str) -> Vectors:
+        among = self._topics.get(topic(text.partition("\n")[0]), self._all)
+        vector = among[self._chance.integers(len(among))]
+        noise = self._chance.standard_normal(vector.shape) * NOISE / np.sqrt(vector.size)
+        return unit(vector + noise)
+
+
+async def relatives(embedder: Embedder, corpus: Corpus, *, sample: int, progress: Progress) -> Relatives:
+    """Embed passages of the corpus, about `sample` of them, evenly over its conversations."""
+    texts = [
+        f"{conversation.title}\n{passage.text}"
+        for conversation in corpus.conversations
+        for message in conversation.messages
+        for passage in passages.cut(message.text)
+    ]
+    chosen = texts[:: max(1, len(texts) // sample)]
+    known: dict[str, Vectors] = {}
+    for start in range(0, len(chosen), 64):
+        progress(f"embedding a sample of the texts, {start} of {len(chosen)}")
+        some = chosen[start : start + 64]
+        known.update(zip(some, await embedder.embed_passages(some), strict=True))
+    return Relatives(embedder, known)
+
+
+@contextmanager
+def server() -> Iterator[str]:
+    """The owner's URL of a server that is removed at the end."""
+    with TemporaryDirectory(prefix="mcp-rag-bench-") as folder:
+        embedded = EmbeddedServer(Path(folder))
+        try:
+            yield embedded.start().owner
+        finally:
+            embedded.destroy()
+
+
+@asynccontextmanager
+async def empty_store(server_url: str, embedder: Embedder) -> AsyncIterator[tuple[Rag, str]]:
+    """A service on a database of its own, its model ready, and the owner's URL of that database."""
+    url = await _create_database(server_url)
+    database = Database(url=url)
+    await database.open()
+    rag = Rag(Store(database), embedder, Extractive())
+    try:
+        rag.vectors.start(work=False)
+        await rag.vectors.ready()
+        yield rag, url
+    finally:
+        await rag.vectors.close()
+        await database.close()
+
+
+async def store_all(rag: Rag, conversations: Iterable[NewConversation]) -> int:
+    """Ingest them; gives the number of passages."""
+    stored = 0
+    for each in conversations:
+        receipt = await rag.ingest(
+            each.conversation_id, each.messages, title=each.title, source=each.source, kind=each.kind
+        )
+        stored += receipt.pending
+    return stored
+
+
+async def fill(rag: Rag, url: str, corpus: Corpus, *, size: int, progress: Progress) -> None:
+    """Bring a store to `size` passages with their vectors, as a bulk load: the vector index is made last."""
+    owner = await asyncpg.connect(url)
+    try:
+        await owner.execute(f"DROP INDEX embedding_{rag.vectors.dimensions}")
+        stored = 0
+        for each in corpus.grown(size):
+            stored += await store_all(rag, [each])
+            progress(f"storing {stored:,} of {size:,} passages")
+        progress(f"giving {size:,} passages their vectors")
+        await rag.vectors.drain()
+        progress(f"indexing {size:,} vectors")
+        await schema.index_vectors(url, rag.vectors.dimensions)
+        # Autovacuum would come by within minutes.
+        await owner.execute("VACUUM ANALYZE")
+    finally:
+        await owner.close()
+
+
+async def _create_database(server_url: str) -> str:
+    name = f"bench_{uuid.uuid4().hex[:12]}"
+    connection = await asyncpg.connect(server_url)
+    try:
+        await connection.execute(f"CREATE DATABASE {name}")
+    finally:
+        await connection.close()
+    head, _, query = server_url.partition("?")
+    return f"{head.rpartition('/')[0]}/{name}?{query}"

