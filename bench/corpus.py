@@ -86,9 +86,7 @@ def _conversations(path: Path) -> Iterator[NewConversation]:
         )
         sessions[title].append(message)
     for title, messages in sessions.items():
-        yield NewConversation(
-            conversation_id=title, title=title, messages=tuple(messages), source=source
-        )
+        yield NewConversation(conversation_id=title, title=title, messages=tuple(messages), source=source)
 
 
 def _retell(conversation: NewConversation, time: int, chance: random.Random) -> NewConversation:
@@ -98,7 +96,9 @@ def _retell(conversation: NewConversation, time: int, chance: random.Random) -> 
             "conversation_id": title,
             "title": title,
             "messages": tuple(
-                message.model_copy(update={"text": _mixed(message, chance.choice(conversation.messages), chance)})
+                message.model_copy(
+                    update={"text": _mixed(message, chance.choice(conversation.messages), chance)}
+                )
                 for message in conversation.messages
             ),
         }
@@ -107,7 +107,9 @@ def _retell(conversation: NewConversation, time: int, chance: random.Random) -> 
 
 def _mixed(one: NewMessage, other: NewMessage, chance: random.Random) -> str:
     """As many sentences as the two have on average, at least two, in their order."""
-    sentences = [message.text[slice(*span)] for message in (one, other) for span in passages.sentences(message.text)]
+    sentences = [
+        message.text[slice(*span)] for message in (one, other) for span in passages.sentences(message.text)
+    ]
     kept = min(len(sentences), max(2, len(sentences) // 2))
     return " ".join(sentences[place] for place in sorted(chance.sample(range(len(sentences)), kept)))
 

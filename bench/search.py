@@ -36,7 +36,12 @@ class ByHand:
         self._model_key, self._dimensions = rag.vectors.model_key, rag.vectors.dimensions
 
     async def find(
-        self, terms: dict[int, int], vector: NDArray[np.float32] | None, *, exact: int = EXACT_SCAN, explain: str = ""
+        self,
+        terms: dict[int, int],
+        vector: NDArray[np.float32] | None,
+        *,
+        exact: int = EXACT_SCAN,
+        explain: str = "",
     ) -> list[asyncpg.Record]:
         async with self._connection.transaction(readonly=True):
             await self._connection.execute(sql("set_tenant"), DEFAULT_TENANT)
@@ -51,7 +56,9 @@ class ByHand:
         """Whether the vectors are scanned or their index answers, as the server says that it did."""
         plan = await self.find(terms, vector, explain="EXPLAIN (ANALYZE, COSTS OFF, TIMING OFF) ")
         index = [row[0] for row in plan if f"embedding_{self._dimensions} " in row[0]]
-        return "by the vector index" if any("never executed" not in line for line in index) else "by exact scan"
+        return (
+            "by the vector index" if any("never executed" not in line for line in index) else "by exact scan"
+        )
 
 
 @asynccontextmanager

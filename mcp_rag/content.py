@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from datetime import UTC, datetime
 
 from mcp_rag.errors import InvalidContent, InvalidInput
-from mcp_rag.models import NewMessage, Skipped
+from mcp_rag.models import Filters, NewMessage, Skipped
 
 LONGEST_ID = 512
 LONGEST_NAME = 1_000
@@ -15,6 +15,7 @@ LONGEST_MESSAGE = 1_000_000
 LONGEST_CALL = 32_000_000
 """Characters of all the messages of one ingest."""
 LONGEST_QUERY = 10_000
+OUT_OF_REACH = "is not in the years 2 to 9998"
 
 _SURROGATE = re.compile("[\ud800-\udfff]")
 
@@ -67,14 +68,29 @@ def moment(when: datetime | None) -> datetime | None:
     """The same moment in UTC, which is meant when no zone was given.
 
     Raises:
-        InvalidInput: it is outside of the years 1 to 9999 there.
+        InvalidInput: no clock of ours reaches it.
     """
     if when is None:
         return None
-    try:
-        return when.replace(tzinfo=UTC) if when.tzinfo is None else when.astimezone(UTC)
-    except OverflowError:
-        raise InvalidInput(f"The time {when.isoformat()} is outside of the years 1 to 9999 in UTC.") from None
+    if not _reached(when):
+        raise InvalidInput(f"The time {when.isoformat()} {OUT_OF_REACH}.")
+    return when.replace(tzinfo=UTC) if when.tzinfo is None else when.astimezone(UTC)
+
+
+def filters(given: Filters) -> Filters:
+    """Filters that can be compared with what is stored; a blank one is none.
+
+    Raises:
+        InvalidInput: one of them is nothing that could be stored.
+    """
+    return Filters(
+        conversation_id=name(given.conversation_id, "conversation_id"),
+        speaker=name(given.speaker, "speaker"),
+        source=name(given.source, "source"),
+        tags=tuple(tag for each in given.tags if (tag := name(each, "A tag"))),
+        since=moment(given.since),
+        until=moment(given.until),
+    )
 
 
 def sift(
@@ -91,7 +107,7 @@ def sift(
     if sum(len(message.text) for message in messages) > LONGEST_CALL:
         raise InvalidInput(
             f"The content is longer than {LONGEST_CALL:,} characters.",
-            remedy="Send it in parts under the same conversation_id, or import it with `mcp-rag ingest FILE`.",
+            remedy="Send it in parts under the same conversation_id, or use `mcp-rag ingest FILE`.",
         )
     good, skipped = [], []
     for index, message in enumerate(messages):
@@ -107,12 +123,23 @@ def sift(
 def _problem(message: NewMessage, longest: int) -> str | None:
     if not message.text.strip():
         return "is empty"
+    if message.sent_at is not None and not _reached(message.sent_at):
+        return f"has a sent_at that {OUT_OF_REACH}"
     if len(message.text) > longest:
         return f"is longer than {longest:,} characters; send it with kind='document'"
     return next(
-        (problem for text in (message.text, message.speaker, message.message_id) if (problem := _unstorable(text))),
+        (
+            problem
+            for text in (message.text, message.speaker, message.message_id)
+            if (problem := _unstorable(text))
+        ),
         None,
     )
+
+
+def _reached(when: datetime) -> bool:
+    """Whether it has a place in every time zone's calendar."""
+    return 1 < when.year < 9999
 
 
 def _unstorable(text: str | None) -> str | None:

@@ -24,10 +24,11 @@ def decode(cursor: str, asked: object, *kinds: type) -> list[Any]:
     """
     try:
         payload = base64.urlsafe_b64decode(cursor + "=" * (-len(cursor) % 4))
-        mark, *place = json.loads(payload)
+        mark, *place = list(json.loads(payload))
     except (binascii.Error, ValueError, TypeError, RecursionError) as error:
         raise InvalidCursor from error
     right = len(place) == len(kinds) and all(type(p) is k for p, k in zip(place, kinds, strict=True))
+    right = right and all(0 <= part < 2**63 for part in place if isinstance(part, int))
     if mark != _mark(asked) or not right:
         raise InvalidCursor
     return place

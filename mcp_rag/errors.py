@@ -1,25 +1,25 @@
 """Everything that can go wrong, as one tree. An error's docstring is its message.
 
-    RagError
-    ├── InvalidInput            the caller can repair the call
-    │   ├── InvalidContent
-    │   └── InvalidCursor
-    ├── NotFound
-    │   ├── UnknownConversation
-    │   └── UnknownMessage
-    ├── StoreError              the database
-    │   ├── StoreUnavailable
-    │   ├── SchemaOutdated
-    │   ├── ExtensionMissing
-    │   └── EmbeddedServerFailed
-    ├── ModelError              the embedding model
-    │   ├── ModelNotFound
-    │   ├── ModelCorrupt
-    │   ├── ModelMismatch
-    │   └── EmbeddingFailed
-    ├── NotReady
-    ├── UnreadableSource        a file that an importer cannot read
-    └── InvalidSettings
+RagError
+├── InvalidInput            the caller can repair the call
+│   ├── InvalidContent
+│   └── InvalidCursor
+├── NotFound
+│   ├── UnknownConversation
+│   └── UnknownMessage
+├── StoreError              the database
+│   ├── StoreUnavailable
+│   ├── SchemaOutdated
+│   ├── ExtensionMissing
+│   └── EmbeddedServerFailed
+├── ModelError              the embedding model
+│   ├── ModelNotFound
+│   ├── ModelCorrupt
+│   ├── ModelMismatch
+│   └── EmbeddingFailed
+├── NotReady
+├── UnreadableSource        a file that an importer cannot read
+└── InvalidSettings
 """
 
 import inspect
@@ -124,7 +124,9 @@ class ModelCorrupt(ModelError):
 class ModelMismatch(ModelError):
     """The store was embedded with another model, and vectors of two models are never compared."""
 
-    remedy = "Set MCP_RAG_EMBEDDING_MODEL back, or run `mcp-rag reembed` to switch the store to the new model."
+    remedy = (
+        "Set MCP_RAG_EMBEDDING_MODEL back, or run `mcp-rag reembed` to switch the store to the new model."
+    )
 
 
 class EmbeddingFailed(ModelError):

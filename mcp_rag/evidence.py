@@ -26,7 +26,8 @@ async def gather(question: str, hits: Sequence[Hit], vectors: Vectors, *, tenant
             hit=hit,
             passage=hit.text,
             sentences=tuple(
-                Sentence(text=text, similarity=similarity) for _, (text, similarity) in zip(pieces, scored)
+                Sentence(text=text, similarity=similarity)
+                for _, (text, similarity) in zip(pieces, scored, strict=False)
             ),
         )
         for hit, pieces in split

@@ -18,7 +18,9 @@ async def forgotten(tx: Transaction, conversation_id: str, *, restore: bool) -> 
     if restore:
         await tx.unbury(graves)
     found = await tx.tombstones(graves)
-    return [Skipped(index=None, reason=f"was forgotten on {when:%Y-%m-%d}; {RESTORE}") for when in found.values()]
+    return [
+        Skipped(index=None, reason=f"was forgotten on {when:%Y-%m-%d}; {RESTORE}") for when in found.values()
+    ]
 
 
 async def living(

@@ -133,6 +133,9 @@ class Filters(Frozen):
     until: datetime | None = Field(None, description="Only messages before then, ISO 8601.")
 
 
+EVERYTHING = Filters()
+
+
 class Hit(Frozen):
     """A passage that was found. `url` is its address: read more there with `fetch`."""
 

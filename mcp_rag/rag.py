@@ -5,6 +5,7 @@ from collections.abc import Callable, Sequence
 from mcp_rag import __version__, content, cursors, erasure, evidence, ingestion, lexicon, ranking
 from mcp_rag.errors import InvalidInput, UnknownConversation, UnknownMessage
 from mcp_rag.models import (
+    EVERYTHING,
     Address,
     Answer,
     Citation,
@@ -25,7 +26,7 @@ from mcp_rag.models import (
 from mcp_rag.ports import Answerer, Embedder
 from mcp_rag.postgres.store import Store, Transaction
 from mcp_rag.ranking import Ranked
-from mcp_rag.reconciliation import identify, reconcile, tombstone
+from mcp_rag.reconciliation import identify, reconcile
 from mcp_rag.snippets import snippet, stands_in
 from mcp_rag.vectors import Vectors
 
@@ -107,7 +108,7 @@ class Rag:
         query: str,
         *,
         limit: int = 8,
-        filters: Filters = Filters(),
+        filters: Filters = EVERYTHING,
         cursor: str | None = None,
         whole: bool = False,
         fits: Callable[[SearchResult], bool] | None = None,
@@ -149,7 +150,7 @@ class Rag:
             shown -= 1
         return page(shown)
 
-    async def ask(self, question: str, *, filters: Filters = Filters()) -> Answer | NoAnswer:
+    async def ask(self, question: str, *, filters: Filters = EVERYTHING) -> Answer | NoAnswer:
         """An answer whose every quote stands word for word in the store, or word that there is none.
 
         Raises:
@@ -169,32 +170,31 @@ class Rag:
             return NoAnswer(reason="What was found does not answer this.", nearest=nearest)
         return Answer(text=draft.text, citations=citations, confidence=sure, provider=draft.provider)
 
-    async def fetch(
-        self, address: Address, *, around: int = 0, first: int = 0, limit: int = 200
-    ) -> Extract:
+    async def fetch(self, address: Address, *, around: int = 0, first: int = 0, limit: int = 200) -> Extract:
         """A conversation from message `first` on, or one message with `around` neighbours on each side.
 
         Raises:
             UnknownConversation: no such conversation; the error names ids that are like it.
             UnknownMessage: the conversation has no message at that position.
         """
+        name = content.conversation_id(address.conversation_id)
         async with self._store.transaction(self._tenant_id, readonly=True) as tx:
-            conversation = await tx.find_conversation(address.conversation_id)
+            conversation = await tx.find_conversation(name)
             if conversation is None:
-                raise await self._unknown(tx, address.conversation_id)
+                raise await self._unknown(tx, name)
             last = None
             if address.position is not None:
                 first, last = max(0, address.position - around), address.position + around
-            messages = await tx.messages(address.conversation_id, first=first, last=last, limit=limit + 1)
+            messages = await tx.messages(name, first=first, last=last, limit=limit + 1)
         if address.position is not None and all(m.position != address.position for m in messages):
-            raise UnknownMessage(f"Conversation {address.conversation_id!r} has no message {address.position}.")
+            raise UnknownMessage(f"Conversation {name!r} has no message {address.position}.")
         more = messages[limit].position if len(messages) > limit else None
         return Extract(conversation=conversation, messages=tuple(messages[:limit]), next_position=more)
 
     async def list_conversations(
         self,
         *,
-        filters: Filters = Filters(),
+        filters: Filters = EVERYTHING,
         title: str | None = None,
         limit: int = 20,
         cursor: str | None = None,
@@ -208,6 +208,7 @@ class Rag:
         if not 1 <= limit <= 100:
             raise InvalidInput(f"limit is {limit}.", remedy="Ask for 1 to 100 conversations a page.")
         asked = (filters, title)
+        filters, title = content.filters(filters), content.name(title, "title")
         after = None
         if cursor:
             recent, key = cursors.decode(cursor, asked, str, int)
@@ -242,13 +243,15 @@ class Rag:
             UnknownConversation: there is no such conversation.
             UnknownMessage: the conversation has no message at that position.
         """
+        conversation_ids = [content.conversation_id(name) for name in conversation_ids or ()]
+        source = content.name(source, "source")
         if not conversation_ids and source is None:
             raise InvalidInput("Nothing is named.", remedy="Give a conversation_id or a source to forget.")
-        if position is not None and len(conversation_ids or ()) != 1:
+        if position is not None and len(conversation_ids) != 1:
             raise InvalidInput("A position needs the one conversation that it is in.")
         async with self._store.transaction(self._tenant_id) as tx:
             scope = await tx.forget_scope(conversation_ids or None, source, position)
-            missing = set(conversation_ids or ()) - set(scope.conversations.values())
+            missing = set(conversation_ids) - set(scope.conversations.values())
             if missing or not scope.conversations:
                 raise await self._unknown(tx, min(missing), position) if missing else UnknownConversation
             receipt = await erasure.preview(tx, scope)
@@ -278,6 +281,7 @@ class Rag:
 
     async def _ranked(self, query: str, filters: Filters) -> list[Ranked]:
         """Every passage that either leg found, ranked: one round trip to the database."""
+        filters = content.filters(filters)
         terms = lexicon.query_terms(query, tenant_id=self._tenant_id)
         vector = await self.vectors.of_query(query)
         async with self._store.transaction(self._tenant_id, readonly=True) as tx:
@@ -298,7 +302,9 @@ class Rag:
             position=found.position,
             speaker=found.speaker,
             date=found.sent_at,
-            text=found.text if whole else snippet(found.text, wanted, tenant_id=self._tenant_id, width=SNIPPET),
+            text=found.text
+            if whole
+            else snippet(found.text, wanted, tenant_id=self._tenant_id, width=SNIPPET),
             score=round(item.score, 4),
         )
 

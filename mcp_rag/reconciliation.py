@@ -47,7 +47,9 @@ def identify(messages: Sequence[tuple[int, NewMessage]]) -> tuple[list[Incoming]
     skipped = []
     occurrences: Counter[bytes] = Counter()
     for index, message in messages:
-        content = _digest(message.speaker, message.sent_at and message.sent_at.isoformat(), message.text)
+        content = _digest(
+            message.speaker, message.sent_at.isoformat() if message.sent_at else None, message.text
+        )
         if message.message_id is None:
             identity = _digest("content", content.hex(), occurrences[content])
             occurrences[content] += 1

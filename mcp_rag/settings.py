@@ -32,7 +32,9 @@ class Settings(BaseSettings):
         "http://localhost:11434/v1", description="Base URL of an OpenAI-compatible embedding service."
     )
     embedding_api_key: SecretStr | None = Field(None, description="Key for that service.")
-    embedding_threads: int = Field(0, ge=0, description="Threads for the model. 0: as many as cores, up to 4.")
+    embedding_threads: int = Field(
+        0, ge=0, description="Threads for the model. 0: as many as cores, up to 4."
+    )
     model_path: Path | None = Field(None, description="A folder that holds the model's files.")
     allow_download: bool = Field(False, description="Let the model be downloaded from the Hugging Face hub.")
 

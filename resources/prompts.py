@@ -38,7 +38,7 @@ def register(server: MCPServer[Any], rag: CurrentRag) -> None:
             )
         ]
 
-    @server.completion()
+    @server.completion()  # type: ignore[no-untyped-call, untyped-decorator]  # so in the SDK
     async def complete(ref: Any, argument: Any, context: Any) -> Completion | None:
         if argument.name != "conversation_id":
             return None

@@ -112,7 +112,7 @@ class Borrowed:
 
 @pytest.fixture
 async def rag(store: Store, embedder: Embedder) -> AsyncIterator[Rag]:
-    """The service on an empty store, its model loaded; passages are embedded when `rag.vectors.drain()` says."""
+    """The service on an empty store, its model loaded; passages are embedded by `rag.vectors.drain()`."""
     rag = Rag(store, Borrowed(embedder), Extractive())
     rag.vectors.start(work=False)
     await rag.vectors.ready()

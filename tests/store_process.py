@@ -1,7 +1,7 @@
 """Another process with the service on a database: `python store_process.py URL ORDER [ARGUMENTS]`.
 
-    ingest ID JSON    store these texts as the messages of a conversation, print the receipt, wait to be killed
-    drain             load the model and embed all that waits, printing what each batch had
+ingest ID JSON    store these texts as the messages of a conversation, print the receipt, wait to be killed
+drain             load the model and embed all that waits, printing what each batch had
 """
 
 import asyncio

@@ -27,7 +27,11 @@ CHAPTERS = [f"# Chapter {n}\n\nThe {word} stands in the garden.\n\n" for n, word
 
 async def test_a_conversation_sent_three_times_is_stored_once(door: Door, owner: asyncpg.Connection) -> None:
     receipts = [await door.result("ingest", conversation_id="trip", messages=TRIP) for _ in range(3)]
-    assert [(r["added"], r["unchanged"], r["message_count"]) for r in receipts] == [(3, 0, 3), (0, 3, 3), (0, 3, 3)]
+    assert [(r["added"], r["unchanged"], r["message_count"]) for r in receipts] == [
+        (3, 0, 3),
+        (0, 3, 3),
+        (0, 3, 3),
+    ]
     assert [r["pending"] for r in receipts] == [3, 0, 0]
     assert await inspection.texts(owner, "trip") == [message["text"] for message in TRIP]
     assert await inspection.statistics(owner) == await inspection.recount(owner)
@@ -54,7 +58,10 @@ async def test_the_end_of_a_conversation_sent_alone_is_appended(
 async def test_an_edited_message_replaces_its_old_text_and_is_found_by_the_new(
     door: Door, rag: Rag, owner: asyncpg.Connection
 ) -> None:
-    first = [{"text": "The code of the shed is walrus.", "message_id": "m1"}, {"text": "Thanks!", "message_id": "m2"}]
+    first = [
+        {"text": "The code of the shed is walrus.", "message_id": "m1"},
+        {"text": "Thanks!", "message_id": "m2"},
+    ]
     await door.result("ingest", conversation_id="shed", messages=first)
     await rag.vectors.drain()
     vector = await owner.fetchval("SELECT vector::text FROM embedding ORDER BY passage_key LIMIT 1")
@@ -89,7 +96,9 @@ async def test_of_two_messages_with_one_id_the_later_counts_and_the_other_is_rep
     assert await inspection.texts(owner, "twice") == ["late"]
 
 
-@pytest.mark.parametrize("change", [{"speaker": "Ben"}, {"sent_at": "2026-03-14T12:00:01Z"}, {"text": "Yes."}])
+@pytest.mark.parametrize(
+    "change", [{"speaker": "Ben"}, {"sent_at": "2026-03-14T12:00:01Z"}, {"text": "Yes."}]
+)
 async def test_without_an_id_a_message_is_another_when_speaker_time_or_text_differ(
     door: Door, change: dict[str, str]
 ) -> None:
@@ -102,7 +111,11 @@ async def test_without_an_id_a_message_is_another_when_speaker_time_or_text_diff
 async def test_two_equal_messages_in_one_call_are_both_kept_however_often_they_are_sent(
     door: Door, owner: asyncpg.Connection
 ) -> None:
-    same = [{"text": "Yes.", "speaker": "Ana"}, {"text": "Sure?", "speaker": "Ben"}, {"text": "Yes.", "speaker": "Ana"}]
+    same = [
+        {"text": "Yes.", "speaker": "Ana"},
+        {"text": "Sure?", "speaker": "Ben"},
+        {"text": "Yes.", "speaker": "Ana"},
+    ]
     receipts = [await door.result("ingest", conversation_id="yes", messages=same) for _ in range(2)]
     assert [(r["added"], r["unchanged"]) for r in receipts] == [(3, 0), (0, 3)]
     assert await inspection.texts(owner, "yes") == ["Yes.", "Sure?", "Yes."]
@@ -153,7 +166,12 @@ async def test_sections_that_a_document_lost_moved_or_gained_are_counted(
     await door.result("ingest", conversation_id="book", content="".join(CHAPTERS), kind="document")
     changed = "".join([CHAPTERS[3], "# Chapter 9\n\nA new gate.\n\n", CHAPTERS[0]])
     receipt = await door.result("ingest", conversation_id="book", content=changed, kind="document")
-    assert (receipt["added"], receipt["unchanged"], receipt["removed"], receipt["message_count"]) == (1, 2, 2, 3)
+    assert (receipt["added"], receipt["unchanged"], receipt["removed"], receipt["message_count"]) == (
+        1,
+        2,
+        2,
+        3,
+    )
     assert "".join(await inspection.texts(owner, "book")) == changed
     assert await inspection.statistics(owner) == await inspection.recount(owner)
 
@@ -164,7 +182,8 @@ async def test_sections_that_a_document_lost_moved_or_gained_are_counted(
         "\n\n  # Title\r\n\r\nText with trailing space.  \r\n\r\n\r\n",
         "no heading at all, " * 700,
         "# Ä\n" + "数据库的迁移必须在停机窗口内完成。" * 400 + "\n\n```python\n# not a heading\n```\n",
-        "---\ntitle: x\n---\n\n" + "".join(f"## Part {n}\n\n" + f"Word {n}. " * 90 + "\n\n" for n in range(12)),
+        "---\ntitle: x\n---\n\n"
+        + "".join(f"## Part {n}\n\n" + f"Word {n}. " * 90 + "\n\n" for n in range(12)),
     ],
     ids=["odd space", "one long line", "chinese", "front matter"],
 )
@@ -188,7 +207,9 @@ async def test_passages_are_stretches_of_the_stored_messages(door: Door, owner: 
     assert all(after["start"] < before["stop"] for before, after in zip(rows, rows[1:], strict=False))
 
 
-async def test_a_new_title_is_indexed_with_every_message(door: Door, rag: Rag, owner: asyncpg.Connection) -> None:
+async def test_a_new_title_is_indexed_with_every_message(
+    door: Door, rag: Rag, owner: asyncpg.Connection
+) -> None:
     await door.result("ingest", conversation_id="trip", messages=TRIP, title="Holiday")
     await rag.vectors.drain()
     receipt = await door.result("ingest", conversation_id="trip", messages=TRIP, title="Expedition")
@@ -201,7 +222,12 @@ async def test_a_new_title_is_indexed_with_every_message(door: Door, rag: Rag, o
 
 async def test_title_source_and_tags_stay_when_they_are_not_sent_again(door: Door) -> None:
     await door.result(
-        "ingest", conversation_id="trip", messages=TRIP, title="Holiday", source="claude", tags=["travel", "may"]
+        "ingest",
+        conversation_id="trip",
+        messages=TRIP,
+        title="Holiday",
+        source="claude",
+        tags=["travel", "may"],
     )
     await door.result("ingest", conversation_id="trip", messages=TRIP)
     (kept,) = (await door.result("list_conversations"))["conversations"]
@@ -222,7 +248,13 @@ async def test_a_repeat_leaves_the_conversation_as_it_was(door: Door) -> None:
 async def test_messages_that_cannot_be_stored_are_skipped_with_a_reason_each(
     door: Door, owner: asyncpg.Connection
 ) -> None:
-    messages = [{"text": "good"}, {"text": "  \n"}, {"text": "a\0b"}, {"text": "x" * 1_000_001}, {"text": "fine"}]
+    messages = [
+        {"text": "good"},
+        {"text": "  \n"},
+        {"text": "a\0b"},
+        {"text": "x" * 1_000_001},
+        {"text": "fine"},
+    ]
     receipt = await door.result("ingest", conversation_id="mixed", messages=messages)
     assert [skip["index"] for skip in receipt["skipped"]] == [1, 2, 3]
     reasons = [skip["reason"] for skip in receipt["skipped"]]
@@ -251,7 +283,9 @@ async def test_four_writers_of_one_conversation_at_once_lose_and_double_nothing(
 
     await asyncio.gather(*(write(rag, until) for rag, until in zip(rags, (25, 30, 35, 40), strict=True)))
     await asyncio.gather(*(rag.vectors.drain() for rag in rags[:2]))
-    await asyncio.gather(*(rag.vectors.close() for rag in rags), *(database.close() for database in databases))
+    await asyncio.gather(
+        *(rag.vectors.close() for rag in rags), *(database.close() for database in databases)
+    )
     assert await inspection.texts(owner, "shared") == [message.text for message in messages]
     assert await inspection.statistics(owner) == await inspection.recount(owner)
     assert await owner.fetchval("SELECT count(*) FROM embedding") == 40
@@ -290,7 +324,9 @@ async def test_statistics_stay_exact_through_any_mix_of_writing_and_forgetting(
         assert await inspection.statistics(owner) == await inspection.recount(owner)
 
 
-async def test_folding_keeps_the_sums_and_leaves_one_entry_a_term(rag: Rag, owner: asyncpg.Connection) -> None:
+async def test_folding_keeps_the_sums_and_leaves_one_entry_a_term(
+    rag: Rag, owner: asyncpg.Connection
+) -> None:
     for n in range(5):
         await rag.ingest(f"c{n}", [NewMessage(text=f"The tram and the ferry {n}")])
     await rag.forget(conversation_ids=["c4"], dry_run=False)

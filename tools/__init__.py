@@ -3,7 +3,7 @@
 from mcp.types import ToolAnnotations
 
 from mcp_rag.tools.ask import ask
-from mcp_rag.tools.door import RagTool
+from mcp_rag.tools.door import offer
 from mcp_rag.tools.fetch import fetch
 from mcp_rag.tools.forget import forget
 from mcp_rag.tools.ingest import ingest
@@ -21,10 +21,10 @@ ERASES = ToolAnnotations(
 )
 
 TOOLS = [
-    RagTool.from_function(search, title="Search past conversations", annotations=READS),
-    RagTool.from_function(ask, title="Answer from past conversations", annotations=READS),
-    RagTool.from_function(fetch, title="Read a conversation", annotations=READS),
-    RagTool.from_function(list_conversations, title="List conversations", annotations=READS),
-    RagTool.from_function(ingest, title="Remember a conversation", annotations=WRITES),
-    RagTool.from_function(forget, title="Forget a conversation", annotations=ERASES),
+    offer(search, title="Search past conversations", annotations=READS),
+    offer(ask, title="Answer from past conversations", annotations=READS),
+    offer(fetch, title="Read a conversation", annotations=READS),
+    offer(list_conversations, title="List conversations", annotations=READS),
+    offer(ingest, title="Remember a conversation", annotations=WRITES),
+    offer(forget, title="Forget a conversation", annotations=ERASES),
 ]

@@ -8,7 +8,7 @@ from typing import Annotated, Any
 from mcp.server.mcpserver import Context, Resolve
 from mcp.server.mcpserver.exceptions import ToolError
 from mcp.server.mcpserver.tools import Tool
-from mcp.types import CallToolResult, TextContent
+from mcp.types import CallToolResult, TextContent, ToolAnnotations
 from pydantic import ValidationError
 
 from mcp_rag.errors import InvalidInput, RagError
@@ -27,17 +27,6 @@ Service = Annotated[Rag, Resolve(current_rag)]
 
 class RagTool(Tool):
     """A tool that refuses arguments it does not know, and tells errors as one cause and one remedy."""
-
-    @classmethod
-    def from_function(cls, fn: Callable[..., Any], **options: Any) -> "RagTool":
-        tool = super().from_function(fn, **options)
-        description = " ".join(inspect.cleandoc(tool.description).split())
-        if tool.fn_metadata.output_schema is not None:
-            tool.fn_metadata.output_schema = terse(compact(tool.fn_metadata.output_schema))
-        return cls(
-            **{name: getattr(tool, name) for name in Tool.model_fields}
-            | {"parameters": strict(compact(tool.parameters)), "description": description}
-        )
 
     async def run(
         self, arguments: dict[str, Any], context: Context[Any, Any], convert_result: bool = False
@@ -61,6 +50,17 @@ class RagTool(Tool):
             raise InvalidInput(
                 f"{self.name} has no argument {unknown[0]!r}.", remedy=f"It has: {', '.join(known)}."
             )
+
+
+def offer(function: Callable[..., Any], *, title: str, annotations: ToolAnnotations) -> RagTool:
+    """A function as a tool: its docstring is what a model reads, its signature is the schema."""
+    tool = Tool.from_function(function, title=title, annotations=annotations)
+    if tool.fn_metadata.output_schema is not None:
+        tool.fn_metadata.output_schema = terse(compact(tool.fn_metadata.output_schema))
+    parts = {name: getattr(tool, name) for name in Tool.model_fields}
+    parts["description"] = " ".join(inspect.cleandoc(tool.description).split())
+    parts["parameters"] = strict(compact(tool.parameters))
+    return RagTool(**parts)
 
 
 def told(error: RagError) -> CallToolResult:

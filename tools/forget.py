@@ -11,7 +11,9 @@ from mcp_rag.tools.door import Service
 async def forget(
     rag: Service,
     conversation_ids: Annotated[list[str] | None, Field(description="Which to forget, whole.")] = None,
-    position: Annotated[int | None, Field(ge=0, description="Only this message of the one named.")] = None,
+    position: Annotated[
+        int | None, Field(ge=0, lt=10**9, description="Only this message of the one named.")
+    ] = None,
     source: Annotated[str | None, Field(description="All that came from this source.")] = None,
     dry_run: Annotated[bool, Field(description="Only say what would go.")] = True,
 ) -> Annotated[CallToolResult, Erasure]:

@@ -8,6 +8,9 @@ from mcp_rag.models import Kind, NewMessage, Receipt
 from mcp_rag.tools import rendering
 from mcp_rag.tools.door import Service
 
+SHOWN = 10
+"""Skipped messages that the text names; the structured content has them all."""
+
 
 async def ingest(
     conversation_id: Annotated[str, Field(description="Any stable name; the same name adds to it.")],
@@ -40,6 +43,8 @@ def _told(receipt: Receipt) -> str:
     counts = f"{receipt.added} added, {receipt.updated} updated, {receipt.unchanged} unchanged"
     removed = f", {receipt.removed} removed" if receipt.removed else ""
     lines = [f"{receipt.uri or receipt.conversation_id}: {counts}{removed}, {len(receipt.skipped)} skipped."]
-    for skip in receipt.skipped[:10]:
-        lines.append(f"{'All' if skip.index is None else f'Message {skip.index}'} {skip.reason}.")
+    lines += [
+        f"{'All' if skip.index is None else f'Message {skip.index}'} {skip.reason}."
+        for skip in receipt.skipped[:SHOWN]
+    ]
     return "\n".join(lines)

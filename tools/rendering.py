@@ -22,9 +22,7 @@ def tokens(text: str) -> int:
 
 def result(structured: BaseModel, text: str, links: Sequence[ResourceLink] = ()) -> CallToolResult:
     content: list[ContentBlock] = [TextContent(type="text", text=text), *links]
-    return CallToolResult(
-        content=content, structured_content=structured.model_dump(mode="json")
-    )
+    return CallToolResult(content=content, structured_content=structured.model_dump(mode="json"))
 
 
 def fits(rendered: CallToolResult, max_tokens: int) -> bool:

@@ -45,16 +45,16 @@ def _compact(key: str, value: Any) -> Any:
 
 def _nullable(schema: Schema) -> Schema:
     """`{"anyOf": [{"type": T}, {"type": "null"}]}` as `{"type": [T, "null"]}`."""
-    match schema.get("anyOf"):
-        case [{"type": str(kind), **rest}, {"type": "null"}]:
-            others = {key: value for key, value in schema.items() if key not in ("anyOf", "default")}
-            return {"type": [kind, "null"], **rest, **others}
-    return schema
+    choices: list[Schema] = schema.get("anyOf", [])
+    if len(choices) != 2 or choices[1] != {"type": "null"} or "type" not in choices[0]:
+        return schema
+    others = {key: value for key, value in schema.items() if key not in ("anyOf", "default")}
+    return {**choices[0], "type": [choices[0]["type"], "null"], **others}
 
 
 def _without_null(schema: Schema) -> Schema:
     match schema.get("type"):
-        case [str(kind), "null"]:
+        case [kind, "null"]:
             return {**schema, "type": kind}
     choices = [choice for choice in schema.get("anyOf", ()) if choice != {"type": "null"}]
     if len(choices) != 1:

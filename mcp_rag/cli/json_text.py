@@ -5,15 +5,21 @@ import re
 from typing import Any, NamedTuple
 
 _SPACE = re.compile(r"[ \t\r\n]*")
-_INDENT = "  "
+_FIRST_INDENT = re.compile(r"\s*\{[ \t\r\n]*\n([ \t]+)\"")
 
 
 class _Member(NamedTuple):
     gap: str
-    """The white space before the key, back to the brace or comma."""
+    """The white space before the key, back to the brace or the comma."""
     start: int
     stop: int
     """Of the value."""
+
+
+class _Style(NamedTuple):
+    unit: str
+    """What one level is indented by."""
+    newline: str
 
 
 def parse(text: str) -> dict[str, Any]:
@@ -32,72 +38,61 @@ def parse(text: str) -> dict[str, Any]:
 def put(text: str, keys: tuple[str, ...], value: Any) -> str:
     """The text with `value` at the path `keys`, in the style of its neighbours.
 
-    `parse` accepts the text, and what is at the path so far consists of objects.
+    `parse` accepts the text, and what it has at the path so far consists of objects.
     """
-    changed = _put(text, _after_space(text, 0), keys, value, depth=1)
-    return changed.replace("\r\n", "\n").replace("\n", "\r\n") if "\r\n" in text else changed
+    indented = _FIRST_INDENT.match(text)
+    style = _Style(indented[1] if indented else "  ", "\r\n" if "\r\n" in text else "\n")
+    return _put(text, _after_space(text, 0), keys, value, style, depth=1)
 
 
-def _put(text: str, brace: int, keys: tuple[str, ...], value: Any, *, depth: int) -> str:
+def _put(text: str, brace: int, keys: tuple[str, ...], value: Any, style: _Style, *, depth: int) -> str:
     members = _members(text, brace)
     key, *rest = keys
     if key not in members:
         for each in reversed(rest):
             value = {each: value}
-        return _insert(text, brace, members, key, value, depth=depth)
+        if members:
+            return _after_last(text, list(members.values())[-1], key, value, style)
+        return _into_empty(text, brace, key, value, style, depth)
     member = members[key]
     if rest:
-        return _put(text, member.start, tuple(rest), value, depth=depth + 1)
-    return text[: member.start] + _written(value, member.gap) + text[member.stop :]
+        return _put(text, member.start, tuple(rest), value, style, depth=depth + 1)
+    return text[: member.start] + _written(value, member.gap, style) + text[member.stop :]
 
 
-def _insert(
-    text: str, brace: int, members: dict[str, _Member], key: str, value: Any, *, depth: int
-) -> str:
-    if members:
-        last = list(members.values())[-1]
-        new = f",{last.gap}{json.dumps(key)}: {_written(value, last.gap)}"
-        return text[: last.stop] + new + text[last.stop :]
-    indent = _unit(text) * depth
-    new = f"\n{indent}{json.dumps(key)}: {_written(value, f'\n{indent}', _unit(text))}\n{_unit(text) * (depth - 1)}"
-    return text[: brace + 1] + new + text[_after_space(text, brace + 1) :]
+def _after_last(text: str, last: _Member, key: str, value: Any, style: _Style) -> str:
+    gap = last.gap or " "
+    return f"{text[: last.stop]},{gap}{json.dumps(key)}: {_written(value, gap, style)}{text[last.stop :]}"
+
+
+def _into_empty(text: str, brace: int, key: str, value: Any, style: _Style, depth: int) -> str:
+    gap = style.newline + style.unit * depth
+    rest = style.newline + style.unit * (depth - 1) + text[_after_space(text, brace + 1) :]
+    return f"{text[: brace + 1]}{gap}{json.dumps(key)}: {_written(value, gap, style)}{rest}"
+
+
+def _written(value: Any, gap: str, style: _Style) -> str:
+    """The value on lines of its own where its neighbours have theirs, else on one."""
+    _, newline, margin = gap.rpartition("\n")
+    if not newline:
+        return json.dumps(value)
+    return json.dumps(value, indent=style.unit).replace("\n", style.newline + margin)
 
 
 def _members(text: str, brace: int) -> dict[str, _Member]:
-    """The members of the object whose brace is there."""
+    """The members of the object whose brace is there, in order."""
     decoder = json.JSONDecoder()
     members: dict[str, _Member] = {}
     after = brace + 1
     while text[at := _after_space(text, after)] != "}":
-        gap = text[after:at]
-        key, at = decoder.raw_decode(text, at)
-        colon = _after_space(text, at)
-        start = _after_space(text, colon + 1)
+        key, end = decoder.raw_decode(text, at)
+        start = _after_space(text, _after_space(text, end) + 1)
         _, stop = decoder.raw_decode(text, start)
-        members[key] = _Member(gap, start, stop)
+        members[key] = _Member(text[after:at], start, stop)
         after = _after_space(text, stop)
         if text[after] == ",":
             after += 1
     return members
-
-
-def _written(value: Any, gap: str, unit: str | None = None) -> str:
-    """The value on lines of its own where its neighbours have theirs, else on one."""
-    _, newline, margin = gap.rpartition("\n")
-    if not newline:
-        return json.dumps(value, ensure_ascii=False)
-    lines = json.dumps(value, ensure_ascii=False, indent=unit or _spaces(margin)).splitlines()
-    return f"\n{margin}".join(lines)
-
-
-def _spaces(margin: str) -> str:
-    return "\t" if margin.startswith("\t") else _INDENT
-
-
-def _unit(text: str) -> str:
-    """What the outermost members are indented by."""
-    found = re.match(r"\s*\{[ \t]*\r?\n([ \t]+)\"", text)
-    return found[1] if found else _INDENT
 
 
 def _after_space(text: str, position: int) -> int:

@@ -49,7 +49,7 @@ class Database:
         self._url = url
         self._owner_url = owner_url or url
         self._pool_size = pool_size
-        self._pool: "asyncpg.Pool[asyncpg.Record] | None" = None
+        self._pool: asyncpg.Pool[asyncpg.Record] | None = None
 
     @property
     def owner_url(self) -> str:
@@ -92,10 +92,12 @@ class Database:
         if self._pool is None:
             raise StoreUnavailable
         with translated():
-            async with self._pool.acquire(timeout=30) as connection:
-                async with connection.transaction(readonly=readonly):
-                    await connection.execute(sql("set_tenant"), tenant_id)
-                    yield connection
+            async with (
+                self._pool.acquire(timeout=30) as connection,
+                connection.transaction(readonly=readonly),
+            ):
+                await connection.execute(sql("set_tenant"), tenant_id)
+                yield connection
 
     async def index_vectors(self, dimensions: int) -> None:
         """Make sure that vectors of this length have an index, where that is ours to do."""

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from pgvector import HalfVector, SparseVector
 
 from mcp_rag.indexing import IndexedPassage
-from mcp_rag.lexicon import TERM_SPACE
+from mcp_rag.lexicon import TERM_SPACE, Terms
 from mcp_rag.models import (
     Candidate,
     Conversation,
@@ -31,7 +31,7 @@ from mcp_rag.postgres.queries import sql
 LEG_DEPTH = 100
 """Passages that each leg contributes to the ranking."""
 POSTINGS = 10_000
-"""Candidates that the rarest words of a question may select: overlap with the full scan .999, 9 ms at 100k."""
+"""Candidates that a question's rarest words may select: overlap with the full scan .999, 9 ms at 100k."""
 EXACT_SCAN = 20_000
 """Passages up to which a scope is scanned exactly; beyond it the vector index answers."""
 
@@ -132,21 +132,14 @@ class Transaction:
         return [StoredMessage(*row) for row in await self._fetch("stored_messages", conversation)]
 
     async def insert_passages(self, conversation: int, passages: Sequence[IndexedPassage]) -> None:
-        await self._connection.executemany(
-            sql("insert_passage"),
-            [
-                (
-                    self._tenant_id, conversation, p.message_key, p.passage.start, p.passage.stop, p.context,
-                    p.speaker, p.sent_at, p.terms.terms,
-                    SparseVector(
-                        {term - 1: weight for term, weight in zip(p.terms.terms, p.terms.weights, strict=True)},
-                        TERM_SPACE,
-                    ),
-                    p.terms.length,
-                )
-                for p in passages
-            ],
-        )  # fmt: skip
+        rows = [
+            (
+                self._tenant_id, conversation, p.message_key, p.passage.start, p.passage.stop, p.context,
+                p.speaker, p.sent_at, p.terms.terms, _weights(p.terms), p.terms.length,
+            )
+            for p in passages
+        ]  # fmt: skip
+        await self._connection.executemany(sql("insert_passage"), rows)
 
     async def delete_passages(self, messages: Sequence[int]) -> None:
         await self._execute("delete_passages", list(messages))
@@ -308,3 +301,9 @@ class Transaction:
 
 def _conversation(row: asyncpg.Record) -> Conversation:
     return Conversation(**{name: row[name] for name in Conversation.model_fields})
+
+
+def _weights(terms: Terms) -> SparseVector:
+    # Terms count from 1, as a sparsevec is written; the driver's indices count from 0.
+    pairs = zip(terms.terms, terms.weights, strict=True)
+    return SparseVector({term - 1: weight for term, weight in pairs}, TERM_SPACE)

@@ -26,7 +26,7 @@ def settled() -> Iterator[Household]:
 @contextmanager
 def moved_in() -> Iterator[Household]:
     # Not tmp_path: a socket's path must be short.
-    folder = Path(tempfile.mkdtemp(prefix="h"))
+    folder = Path(tempfile.mkdtemp(prefix="rag-"))
     home = Household(folder)
     try:
         yield home

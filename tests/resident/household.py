@@ -22,7 +22,7 @@ SECONDS = 20.0
 T = TypeVar("T")
 
 
-def eventually(condition: Callable[[], T]) -> T:
+def eventually(condition: Callable[[], T | None]) -> T:
     """The first true value of the condition."""
     until = time.monotonic() + SECONDS
     while not (value := condition()):

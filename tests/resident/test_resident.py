@@ -110,7 +110,7 @@ def test_a_client_that_is_killed_ends_its_own_calls_only(settled: Household) -> 
         for talk, path in ((survivor, waited_for), (victim, abandoned)):
             talk.initialize()
             talk.say(request("tools/call", 1, name="wait_for", arguments={"path": str(path)}))
-            eventually(lambda path=path: begun(path))
+        eventually(lambda: begun(waited_for) and begun(abandoned))
         victim.process.kill()
         eventually((settled.folder / "abandoned.cancelled").exists)
         waited_for.touch()

@@ -1,4 +1,4 @@
-"""Alembic's door: under `mcp-rag migrate` the URL is handed in, under `python -m alembic` it is found here."""
+"""Alembic's door: `mcp-rag migrate` hands the URL in; under `python -m alembic` it is found here."""
 
 import asyncio
 from collections.abc import Iterator
