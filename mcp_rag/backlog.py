@@ -32,6 +32,8 @@ class Backlog:
         self._model_key = model_key
         self._wanted = asyncio.Event()
         self._wanted.set()
+        # Whoever asks for all to be embedded waits for what this process is embedding already.
+        self._draining = asyncio.Lock()
 
     def wake(self) -> None:
         self._wanted.set()
@@ -55,11 +57,16 @@ class Backlog:
             EmbeddingFailed: the model refused a batch; what was embedded before it is committed.
             StoreUnavailable: the database went away; likewise.
         """
-        done = 0
-        for tenant_id in await self._store.tenant_ids():
-            workers = [self._fill(tenant_id, progress) for _ in range(SIDE_BY_SIDE)]
-            done += sum(await asyncio.gather(*workers))
-            await self._fold(tenant_id)
+        async with self._draining:
+            return sum(
+                [await self._drain(tenant_id, progress) for tenant_id in await self._store.tenant_ids()]
+            )
+
+    async def _drain(self, tenant_id: int, progress: Callable[[int], None] | None) -> int:
+        workers = [self._fill(tenant_id, progress) for _ in range(SIDE_BY_SIDE)]
+        done = sum(await asyncio.gather(*workers))
+        async with self._store.transaction(tenant_id) as tx:
+            await tx.fold_term_statistics()
         return done
 
     async def _fill(self, tenant_id: int, progress: Callable[[int], None] | None) -> int:
@@ -80,7 +87,3 @@ class Backlog:
             vectors = await self._embedder.embed_passages([passage.text for passage in waiting])
             await tx.insert_vectors(self._model_key, waiting, vectors)
         return len(waiting), waiting[-1].passage_key
-
-    async def _fold(self, tenant_id: int) -> None:
-        async with self._store.transaction(tenant_id) as tx:
-            await tx.fold_term_statistics()

@@ -1,6 +1,7 @@
 import asyncio
 import random
 from datetime import UTC, datetime, timedelta, timezone
+from itertools import pairwise
 
 import asyncpg
 import inspection
@@ -204,7 +205,7 @@ async def test_passages_are_stretches_of_the_stored_messages(door: Door, owner: 
     rows = await owner.fetch("SELECT start, stop FROM passage ORDER BY start")
     assert rows[0]["start"] == 0
     assert rows[-1]["stop"] == len(long)
-    assert all(after["start"] < before["stop"] for before, after in zip(rows, rows[1:], strict=False))
+    assert all(after["start"] < before["stop"] for before, after in pairwise(rows))
 
 
 async def test_a_new_title_is_indexed_with_every_message(
@@ -275,6 +276,8 @@ async def test_four_writers_of_one_conversation_at_once_lose_and_double_nothing(
     databases = [Database(url=database_url) for _ in range(4)]
     await asyncio.gather(*(database.open() for database in databases))
     rags = [Rag(Store(database), Borrowed(embedder), Extractive()) for database in databases]
+    for rag in rags:
+        rag.vectors.start(work=False)
     messages = [NewMessage(text=f"Message {n} of the shared export.") for n in range(40)]
 
     async def write(rag: Rag, until: int) -> None:

@@ -3,11 +3,12 @@
 import inspect
 import json
 from collections.abc import Callable
-from typing import Annotated, Any
+from typing import Annotated, Any, get_args
 
 from mcp.server.mcpserver import Context, Resolve
 from mcp.server.mcpserver.exceptions import ToolError
 from mcp.server.mcpserver.tools import Tool
+from mcp.server.mcpserver.utilities.func_metadata import FuncMetadata
 from mcp.types import CallToolResult, TextContent, ToolAnnotations
 from pydantic import ValidationError
 
@@ -23,6 +24,15 @@ async def current_rag(ctx: Context[Any, Any]) -> Rag:
 
 
 Service = Annotated[Rag, Resolve(current_rag)]
+
+
+class Arguments(FuncMetadata):
+    """Lists are read out of strings, as some clients send them; a text stays one, even if it looks like JSON."""
+
+    def pre_parse_json(self, data: dict[str, Any]) -> dict[str, Any]:
+        fields = self.arg_model.model_fields
+        texts = {name for name in data if name in fields and str in get_args(fields[name].annotation)}
+        return super().pre_parse_json(data) | {name: data[name] for name in texts}
 
 
 class RagTool(Tool):
@@ -60,6 +70,7 @@ def offer(function: Callable[..., Any], *, title: str, annotations: ToolAnnotati
     parts = {name: getattr(tool, name) for name in Tool.model_fields}
     parts["description"] = " ".join(inspect.cleandoc(tool.description).split())
     parts["parameters"] = strict(compact(tool.parameters))
+    parts["fn_metadata"] = Arguments(**dict(tool.fn_metadata))
     return RagTool(**parts)
 
 

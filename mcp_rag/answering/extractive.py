@@ -6,10 +6,12 @@ from mcp_rag.models import Draft, Evidence, Quote, Sentence
 
 QUOTES = 3
 """The most that an answer cites."""
-WITHIN = 0.06
+WITHIN = 0.08
 """How much less alike to the question than the best sentence another may be and still matter (cosine)."""
-LONGEST = 600
-"""Characters of a quote."""
+SURE_HIT = 0.75
+"""A hit with this share of the best possible score is quoted whatever its sentences are like alone."""
+READABLE, LONGEST = 280, 600
+"""Characters: a quote takes in neighbouring sentences up to the first, and never exceeds the second."""
 
 
 class Extractive:
@@ -20,7 +22,7 @@ class Extractive:
         quotes = [
             Quote(source=source, text=text)
             for source, item in enumerate(evidence)
-            if (text := _matter(item.sentences, best - WITHIN))
+            if (text := _matter(item.sentences, -1 if item.hit.score >= SURE_HIT else best - WITHIN))
         ][:QUOTES]
         if not quotes:
             return None
@@ -29,19 +31,25 @@ class Extractive:
 
 
 def _matter(sentences: Sequence[Sentence], threshold: float) -> str:
-    """The best sentence with what follows or precedes it while that matters too: one unbroken stretch."""
+    """The best sentence, with its neighbours while they matter or there is room: one unbroken stretch."""
     if not sentences:
         return ""
     best = max(range(len(sentences)), key=lambda i: sentences[i].similarity)
     if sentences[best].similarity < threshold:
         return ""
     first = last = best
-    while last + 1 < len(sentences) and sentences[last + 1].similarity >= threshold:
-        last += 1
-    while first > 0 and sentences[first - 1].similarity >= threshold:
-        first -= 1
-    stretch = "".join(sentence.text for sentence in sentences[first : last + 1]).strip()
-    return stretch if len(stretch) <= LONGEST else sentences[best].text[:LONGEST].strip()
+    while (near := _nearest(sentences, first, last)) is not None:
+        length = sum(len(s.text) for s in sentences[min(first, near) : max(last, near) + 1])
+        if length > (LONGEST if sentences[near].similarity >= threshold else READABLE):
+            break
+        first, last = min(first, near), max(last, near)
+    return "".join(sentence.text for sentence in sentences[first : last + 1]).strip()[:LONGEST].strip()
+
+
+def _nearest(sentences: Sequence[Sentence], first: int, last: int) -> int | None:
+    """The neighbour of the stretch that is more like the question."""
+    beside = [i for i in (first - 1, last + 1) if 0 <= i < len(sentences)]
+    return max(beside, key=lambda i: sentences[i].similarity, default=None)
 
 
 def _said(evidence: Evidence, quote: str) -> str:

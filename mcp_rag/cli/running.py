@@ -4,7 +4,7 @@ import asyncio
 import logging
 import signal
 from collections.abc import Awaitable, Callable, Coroutine
-from contextlib import suppress
+from contextlib import AsyncExitStack, suppress
 from typing import Any, TypeVar
 
 import structlog
@@ -67,10 +67,10 @@ def with_rag(work: Callable[[Rag], Awaitable[T]]) -> T:
     settings = read_settings()
 
     async def opened() -> T:
-        with output.waiting("Opening the store"):
-            opening = compose.open_rag(settings, work=False)
-            rag = await opening.__aenter__()
-        ...
+        async with AsyncExitStack() as stack:
+            with output.waiting("Opening the store"):
+                rag = await stack.enter_async_context(compose.open_rag(settings, work=False))
+            return await work(rag)
 
     return run(opened())
 

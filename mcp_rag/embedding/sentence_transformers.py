@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 
 import numpy as np
 import torch  # type: ignore[import-not-found,unused-ignore]
+from safetensors import SafetensorError  # type: ignore[import-not-found,unused-ignore]
 from sentence_transformers import SentenceTransformer
 
 from mcp_rag.embedding import checksum, recipe
@@ -68,7 +69,7 @@ def _open(files: ModelFiles) -> SentenceTransformer:
             trust_remote_code=False,
             model_kwargs={"use_safetensors": True},
         )
-    except (OSError, ValueError, RuntimeError) as error:
+    except (OSError, ValueError, RuntimeError, SafetensorError) as error:
         raise ModelCorrupt(
             f"The model in {files.folder} cannot be read: {error}", remedy="Take a whole copy of the model."
         ) from error

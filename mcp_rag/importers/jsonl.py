@@ -7,7 +7,7 @@ from typing import Any
 from pydantic import ValidationError
 
 from mcp_rag.importers.lines import Record, grouped
-from mcp_rag.importers.reading import Items, Place, Unread, moment
+from mcp_rag.importers.reading import Items, Place, Unread, aware
 from mcp_rag.models import NewConversation, NewMessage
 
 SOURCE = "jsonl"
@@ -87,7 +87,7 @@ def _message(message: object, place: Place) -> NewMessage | Unread:
         )
     except ValidationError as error:
         return place.unread(_problem(error))
-    return sent.model_copy(update={"sent_at": moment(sent.sent_at)})
+    return sent.model_copy(update={"sent_at": sent.sent_at and aware(sent.sent_at)})
 
 
 def _problem(error: ValidationError) -> str:

@@ -87,7 +87,7 @@ def _records(file: BinaryIO) -> Iterator[tuple[int, int, Record | str]]:
 
 def _record(line: bytes) -> Record | str:
     try:
-        record = json.loads(line)
+        record = json.loads(line.rstrip())
     except UnicodeDecodeError:
         return "it is not UTF-8"
     except json.JSONDecodeError as error:

@@ -159,14 +159,16 @@ def _skip(text: str, position: int) -> int:
 def moment(value: object) -> datetime | None:
     """The time that an export states, as ISO 8601 or in seconds since 1970; None where it states none."""
     try:
-        if isinstance(value, str):
-            when = datetime.fromisoformat(value)
-            return when if when.tzinfo else when.replace(tzinfo=UTC)
         if isinstance(value, int | float) and not isinstance(value, bool):
             return datetime.fromtimestamp(value, UTC)
+        return aware(datetime.fromisoformat(value)) if isinstance(value, str) else None
     except (ValueError, OverflowError, OSError):
         return None
-    return None
+
+
+def aware(when: datetime) -> datetime:
+    """The time with a zone: UTC when it states none."""
+    return when if when.tzinfo else when.replace(tzinfo=UTC)
 
 
 def string(value: object) -> str | None:

@@ -169,7 +169,7 @@ def test_a_model_that_is_nowhere_is_refused_with_three_ways_out(hub_cache: Path)
 
 
 def test_a_name_that_nobody_knows_is_answered_with_those_that_are() -> None:
-    with pytest.raises(ModelNotFound, match="bge-small-en-v1.5, all-MiniLM-L6-v2"):
+    with pytest.raises(ModelNotFound, match=r"bge-small-en-v1\.5, all-MiniLM-L6-v2"):
         search("bge-smal")
 
 

@@ -25,5 +25,3 @@ def write(tmp_path: Path) -> Write:
         return path
 
     return write
-
-

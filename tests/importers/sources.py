@@ -36,7 +36,9 @@ def claude_conversation(uuid: str, *messages: Any, name: str = "A talk") -> dict
     return {"uuid": uuid, "name": name, "account": {"uuid": "a"}, "chat_messages": list(messages)}
 
 
-def chatgpt_node(key: str, parent: str | None, text: str | None, role: str = "user", **more: Any) -> dict[str, Any]:
+def chatgpt_node(
+    key: str, parent: str | None, text: str | None, role: str = "user", **more: Any
+) -> dict[str, Any]:
     message = {
         "id": key,
         "author": {"role": role},
@@ -44,7 +46,12 @@ def chatgpt_node(key: str, parent: str | None, text: str | None, role: str = "us
         "content": {"content_type": "text", "parts": [text]},
         "recipient": "all",
     }
-    return {"id": key, "parent": parent, "children": [], "message": message | more if text is not None else None}
+    return {
+        "id": key,
+        "parent": parent,
+        "children": [],
+        "message": message | more if text is not None else None,
+    }
 
 
 def chatgpt_conversation(*nodes: dict[str, Any], current: str | None = None, **more: Any) -> dict[str, Any]:

@@ -1,0 +1,144 @@
+"""The verbs that read: search, ask, fetch, list, status."""
+
+from typing import Annotated
+
+import typer
+
+from mcp_rag.cli import options, output, rendering
+from mcp_rag.cli.options import AsJson, Cursor, Since, Until, Words
+from mcp_rag.cli.running import NOT_FOUND, model_loaded, with_rag
+from mcp_rag.models import Address, Answer, ConversationPage, Extract, NoAnswer, SearchResult, Status
+from mcp_rag.rag import Rag
+
+Wait = Annotated[
+    bool,
+    typer.Option("--no-wait", help="Do not wait for the model: search at once, by words alone."),
+]
+
+
+def search(
+    words: Words,
+    limit: Annotated[int, typer.Option(min=1, max=50, help="Hits on a page.")] = 8,
+    conversation_id: options.ConversationId = None,
+    speaker: options.Speaker = None,
+    source: options.Source = None,
+    tags: options.Tags = None,
+    since: Since = None,
+    until: Until = None,
+    cursor: Cursor = None,
+    detailed: Annotated[bool, typer.Option("--detailed", help="Whole passages instead of snippets.")] = False,
+    at_once: Wait = False,
+    as_json: AsJson = False,
+) -> None:
+    """Find what was said or written, by words and by meaning; best first.
+
+    Exits with 1 when the store holds nothing on it.
+    """
+    filters = options.filters(
+        conversation_id=conversation_id,
+        speaker=speaker,
+        source=source,
+        tags=tags,
+        since=since,
+        until=until,
+    )
+
+    async def searched(rag: Rag) -> SearchResult:
+        if not at_once:
+            await model_loaded(rag)
+        return await rag.search(" ".join(words), limit=limit, filters=filters, cursor=cursor, whole=detailed)
+
+    found = with_rag(searched)
+    output.show(found, rendering.search_result(found), as_json=as_json)
+    if not found.results or found.confidence == "none":
+        raise typer.Exit(NOT_FOUND)
+
+
+def ask(
+    words: Words,
+    conversation_id: options.ConversationId = None,
+    speaker: options.Speaker = None,
+    source: options.Source = None,
+    tags: options.Tags = None,
+    since: Since = None,
+    until: Until = None,
+    as_json: AsJson = False,
+) -> None:
+    """Answer a question with quotes that were checked word for word, or say that the store does not know.
+
+    Exits with 1 when it does not.
+    """
+    filters = options.filters(
+        conversation_id=conversation_id,
+        speaker=speaker,
+        source=source,
+        tags=tags,
+        since=since,
+        until=until,
+    )
+
+    async def asked(rag: Rag) -> Answer | NoAnswer:
+        await model_loaded(rag)
+        return await rag.ask(" ".join(words), filters=filters)
+
+    reply = with_rag(asked)
+    output.show(reply, rendering.reply(reply), as_json=as_json)
+    if isinstance(reply, NoAnswer):
+        raise typer.Exit(NOT_FOUND)
+
+
+def fetch(
+    address: Annotated[
+        str, typer.Argument(metavar="ADDRESS", help="A conversation:// address, a hit's id, or a conversation's.")
+    ],
+    around: Annotated[
+        int, typer.Option(min=0, max=1000, help="Of a message: so many neighbours on each side.")
+    ] = 3,
+    first: Annotated[
+        int, typer.Option("--from", min=0, metavar="POSITION", help="Of a conversation: begin with this message.")
+    ] = 0,
+    limit: Annotated[int, typer.Option(min=1, max=100_000, help="At most so many messages.")] = 200,
+    as_json: AsJson = False,
+) -> None:
+    """Read a conversation, or a message with what was said around it, word for word."""
+    where = Address.parse(address)
+
+    async def fetched(rag: Rag) -> Extract:
+        return await rag.fetch(where, around=around, first=first, limit=limit)
+
+    read = with_rag(fetched)
+    output.show(read, rendering.extract(read), as_json=as_json)
+
+
+def list_conversations(
+    title: Annotated[str | None, typer.Option(help="Only with this in the title or id.")] = None,
+    source: options.Source = None,
+    tags: options.Tags = None,
+    since: Since = None,
+    until: Until = None,
+    limit: Annotated[int, typer.Option(min=1, max=100, help="Conversations on a page.")] = 20,
+    cursor: Cursor = None,
+    as_json: AsJson = False,
+) -> None:
+    """List what is stored, the most recent first.
+
+    In a pipe: id, messages, last day, source and title, between tabs.
+    """
+    filters = options.filters(source=source, tags=tags, since=since, until=until)
+
+    async def listed(rag: Rag) -> ConversationPage:
+        return await rag.list_conversations(filters=filters, title=title, limit=limit, cursor=cursor)
+
+    page = with_rag(listed)
+    output.show(page, rendering.conversations(page), as_json=as_json)
+
+
+def status(as_json: AsJson = False) -> None:
+    """Say how much the store holds and whether its parts are ready."""
+
+    async def asked(rag: Rag) -> Status:
+        await model_loaded(rag)
+        return await rag.status()
+
+    now = with_rag(asked)
+    output.show(now, rendering.status(now), as_json=as_json)

@@ -1,0 +1,137 @@
+"""Results as people read them."""
+
+from collections.abc import Iterable, Iterator
+from datetime import datetime
+
+from mcp_rag.cli.output import Block, Rows, Shown, block, on_one_line, visible
+from mcp_rag.models import (
+    Answer,
+    Citation,
+    ConversationPage,
+    Erasure,
+    Extract,
+    Hit,
+    Message,
+    NoAnswer,
+    SearchResult,
+    Status,
+)
+
+CONFIDENCE = {"high": "green", "low": "yellow", "none": "red"}
+
+
+def search_result(found: SearchResult) -> Iterator[Shown]:
+    yield from hits(found.results)
+    if found.notice:
+        yield block((found.notice, "yellow"))
+    shown = f"{len(found.results)} of {found.total} hits, confidence "
+    yield block(shown, (found.confidence, CONFIDENCE[found.confidence]), f", {found.mode}.")
+    if found.next_cursor:
+        yield block((f"More: --cursor {found.next_cursor}", "dim"))
+
+
+def hits(found: Iterable[Hit]) -> Iterator[Shown]:
+    for n, hit in enumerate(found, 1):
+        yield block(f"{n}. ", (on_one_line(hit.title), "bold"), (f"  {hit.score:.2f}", "dim"))
+        yield _origin(hit.speaker, hit.date, hit.url)
+        yield block(visible(hit.text.strip()), indent=3)
+        yield block("")
+
+
+def reply(given: Answer | NoAnswer) -> Iterator[Shown]:
+    if isinstance(given, NoAnswer):
+        yield block(("Not in the store. ", "bold yellow"), given.reason)
+        if given.nearest:
+            yield block(("Nearest misses, which do not answer it:", "dim"))
+            yield block("")
+        yield from hits(given.nearest)
+        return
+    yield block(visible(given.text))
+    yield block("")
+    for citation in given.citations:
+        yield from _citation(citation)
+    confidence = (given.confidence, CONFIDENCE[given.confidence])
+    yield block("Confidence ", confidence, f", {given.provider}.")
+
+
+def extract(read: Extract) -> Iterator[Shown]:
+    of = read.conversation
+    yield block((on_one_line(of.title or of.conversation_id), "bold"))
+    facts = (f"{of.message_count} messages", of.source, ", ".join(of.tags), of.uri)
+    yield block((" · ".join(on_one_line(fact) for fact in facts if fact), "dim"))
+    for message in read.messages:
+        yield from _message(message)
+    if read.next_position is not None:
+        yield block((f"\nMore: --from {read.next_position}", "dim"))
+
+
+def conversations(page: ConversationPage) -> Iterator[Shown]:
+    rows = tuple(
+        (
+            on_one_line(c.conversation_id),
+            str(c.message_count),
+            day(c.ended_at),
+            on_one_line(c.source or ""),
+            on_one_line(c.title or ""),
+        )
+        for c in page.conversations
+    )
+    if rows:
+        yield Rows(("Id", "Messages", "Last", "Source", "Title"), rows)
+    if page.next_cursor:
+        yield block((f"More: --cursor {page.next_cursor}", "dim"))
+
+
+def erasure(receipt: Erasure) -> Iterator[Shown]:
+    for conversation_id in receipt.conversation_ids:
+        yield block(on_one_line(conversation_id), indent=3)
+    count = len(receipt.conversation_ids)
+    counts = (
+        f"{receipt.messages} messages, {receipt.passages} passages and {receipt.vectors} vectors "
+        f"of {count} conversation{'' if count == 1 else 's'}"
+    )
+    if receipt.dry_run:
+        yield block(("Nothing was removed. ", "bold"), f"With --yes, this removes {counts} for good.")
+    else:
+        yield block(("Removed for good: ", "bold"), f"{counts}.")
+
+
+def status(now: Status) -> Iterator[Shown]:
+    model = f"{now.model.name}, {now.model.dimensions} dimensions" if now.model else "none"
+    yield Rows(
+        ("", f"mcp-rag {now.version}"),
+        (
+            ("Conversations", f"{now.conversations:,}"),
+            ("Messages", f"{now.messages:,}"),
+            ("Passages", f"{now.passages:,}"),
+            ("Waiting for a vector", f"{now.pending:,}"),
+            ("Model", model),
+            ("Search", now.mode),
+            ("Database", now.database),
+        ),
+    )
+    if now.notice:
+        yield block((now.notice, "yellow"))
+
+
+def day(date: datetime | None) -> str:
+    return f"{date:%Y-%m-%d}" if date else ""
+
+
+def _origin(speaker: str | None, date: datetime | None, address: str) -> Block:
+    facts = " · ".join(part for part in (on_one_line(speaker or ""), day(date)) if part)
+    return block((f"{facts} · " if facts else "", "dim"), (address, "cyan"), indent=3)
+
+
+def _citation(citation: Citation) -> Iterator[Shown]:
+    yield block(f"[{citation.n}] ", (on_one_line(citation.title), "bold"))
+    yield _origin(citation.speaker, citation.date, citation.uri)
+    if citation.verified:
+        yield block(("✓ ", "green"), "the quote stands there word for word", indent=3)
+
+
+def _message(message: Message) -> Iterator[Shown]:
+    at = f"{message.sent_at:%Y-%m-%d %H:%M}" if message.sent_at else ""
+    facts = (f"#{message.position}", on_one_line(message.speaker or ""), at)
+    yield block(("\n" + " · ".join(fact for fact in facts if fact), "bold cyan"))
+    yield block(visible(message.text))
