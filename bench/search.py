@@ -131,3 +131,59 @@ async def _ask(subject: Subject, embedder: Embedder, questions: Sequence[str]) -
 
 async def _bare(hand: ByHand, embedder: Embedder, question: str, terms: dict[int, int]) -> None:
     await hand.find(terms, await embedder.embed_query(question))
+
+
+def _figures(subject: Subject) -> list[Figure]:
+    at = f"{subject.size:,} passages"
+    figures = [
+        Figure(
+            f"search {name}, {at}",
+            subject.at("search", share),
+            "ms",
+            Reference("embedding and SQL by hand", subject.at("bare", share)),
+            P50_TARGET if share == 0.5 else None,
+        )
+        for name, share in (("p50", 0.5), ("p95", 0.95))
+    ]
+    parts = {
+        "embedding": "the question's embedding",
+        "both legs": "the SQL, both legs",
+        "words": "the SQL, words only",
+        "meaning": "the SQL, meaning only",
+    }
+    figures += [
+        Figure(f"  {name} p50, {at}", subject.at(part, 0.5), "ms", note=f"p95 {subject.at(part, 0.95):.0f} ms")
+        for part, name in parts.items()
+    ]
+    return figures
+
+
+async def _index(subject: Subject, embedder: Embedder, questions: Sequence[str]) -> list[Figure]:
+    """How the vectors are found at this size, and what the index would miss of an exact scan."""
+    vectors = [await embedder.embed_query(question) for question in questions]
+    route = await subject.hand.route({}, vectors[0])
+    return [
+        Figure(
+            f"  nearest {depth} that the vector index finds, {subject.size:,} passages",
+            statistics.mean([await _recall(subject.hand, vector, depth) for vector in vectors]),
+            "of 1",
+            note=f"at this size the product goes {route}",
+        )
+        for depth in (10, LEG_DEPTH)
+    ]
+
+
+async def _recall(hand: ByHand, vector: NDArray[np.float32], depth: int) -> float:
+    exact = await _nearest(hand, vector, depth, exact=ALL)
+    return len(exact & await _nearest(hand, vector, depth, exact=0)) / len(exact)
+
+
+async def _nearest(hand: ByHand, vector: NDArray[np.float32], depth: int, *, exact: int) -> set[int]:
+    rows = await hand.find({}, vector, exact=exact)
+    best = sorted(rows, key=lambda row: (-row["similarity"], row["passage_key"]))[:depth]
+    return {row["passage_key"] for row in best}
+
+
+async def _bytes(subject: Subject) -> list[Figure]:
+    sizes = await subject.hand.sizes()
+    ...

@@ -40,7 +40,7 @@ _DOTTED = re.compile(r"(?:[^\W\d_]\.)+[^\W\d_]")
 _ORDINAL = re.compile(
     r"\b(?:am|im|vom|zum|zur|der|die|das|den|dem|des|bis|ab|beim|und)\s+\d{1,2}\Z", re.IGNORECASE
 )
-_ITEM = re.compile(r"(?:\w{1,2}[.)]|[-*+•–])\s")
+_ITEM = re.compile(r"(?:\w{1,2}[.)]|[-*+•–]|\w+:)\s")
 
 _NONSPACE = re.compile(r"\S")
 _SPACE = re.compile(r"\s")
@@ -72,7 +72,7 @@ def cut(text: str, *, size: int = 900, overlap: int = 150) -> list[Passage]:
         stop = end if whole else _last_joint(text, start + max(1, size // 2), start + size)
         words = text[start:stop].rstrip()
         passages.append(Passage(start=start, stop=start + len(words), text=words))
-        start = end if whole else _resume(text, start, stop, overlap)
+        start = end if whole else _resume(text, start, stop, overlap, size)
     return passages
 
 
@@ -120,8 +120,15 @@ def _last_joint(text: str, low: int, high: int) -> int:
     return spaces[-1] if spaces else _between_characters(text, low, high)
 
 
-def _resume(text: str, start: int, stop: int, overlap: int) -> int:
+def _resume(text: str, start: int, stop: int, overlap: int, size: int) -> int:
     """Where the passage after `text[start:stop]` begins."""
+    unread = _next_nonspace(text, stop)
+    shared = _overlap(text, start, stop, overlap)
+    # An overlap that leaves no room for what is new is none.
+    return shared if unread - shared < size // 2 else unread
+
+
+def _overlap(text: str, start: int, stop: int, overlap: int) -> int:
     low = stop - overlap
     for end in _sentence_ends(text, low, stop):
         sentence = _next_nonspace(text, end)
@@ -185,7 +192,7 @@ def _is_full_stop(before: str, following: str) -> bool:
 
 def _is_last_though_short(before: str, word: str, following: str) -> bool:
     """Whether one or two letters or digits are a word, not the number of an item, a day or an initial."""
-    opens_line = not before[: -len(word)].rpartition("\n")[2].strip()
+    opens_line = not before[: -len(word)].rpartition("\n")[2].strip(" \t#>*-")
     if word.isdigit():
         return not (opens_line or following.islower() or _ORDINAL.search(before))
     return len(word) == 2 or not (opens_line or (word.isupper() and word != "I"))
@@ -196,7 +203,7 @@ def _is_line_end(text: str, match: re.Match[str]) -> bool:
     if match.group().count("\n") > 1 or len(match.group().expandtabs(4)) > 4:
         return True
     line = text[max(0, match.start() - 121) : match.start()].rpartition("\n")[2].rstrip()
-    following = text[match.end() : match.end() + 4]
+    following = text[match.end() : match.end() + 16]
     wrapped = 40 <= len(line) <= 120 and line[0] not in "#|" and (following[:1].islower() or line[-1] == ",")
     return not wrapped or _ITEM.match(following) is not None
 

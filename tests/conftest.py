@@ -22,6 +22,7 @@ from mcp_rag.postgres.embedded import EmbeddedServer
 from mcp_rag.postgres.store import Store
 from mcp_rag.rag import Rag
 from mcp_rag.server import create_server
+from tests import library
 
 TEMPLATE = "mcp_rag_template"
 
@@ -173,3 +174,46 @@ async def owner(database_url: str) -> AsyncIterator[asyncpg.Connection]:
     connection = await asyncpg.connect(database_url)
     yield connection
     await connection.close()
+
+
+@pytest.fixture(scope="session")
+def library_url(postgres: str, embedder: Embedder, examples: Path) -> str:
+    """A database that holds the library, for tests that only read."""
+    return asyncio.run(_make_library(postgres, embedder, examples))
+
+
+async def _make_library(postgres: str, embedder: Embedder, examples: Path) -> str:
+    connection = await asyncpg.connect(postgres)
+    await connection.execute(f"CREATE DATABASE library TEMPLATE {TEMPLATE} STRATEGY file_copy")
+    await connection.close()
+    database = Database(url=of_database(postgres, "library"))
+    await database.open()
+    rag = Rag(Store(database), Borrowed(embedder), Extractive())
+    rag.vectors.start(work=False)
+    await library.fill(rag, examples)
+    await rag.vectors.close()
+    await database.close()
+    return of_database(postgres, "library")
+
+
+@pytest.fixture
+async def reader(library_url: str, embedder: Embedder) -> AsyncIterator[Rag]:
+    """The service on the library."""
+    database = Database(url=library_url)
+    await database.open()
+    rag = Rag(Store(database), Borrowed(embedder), Extractive())
+    rag.vectors.start(work=False)
+    await rag.vectors.ready()
+    yield rag
+    await rag.vectors.close()
+    await database.close()
+
+
+@pytest.fixture
+def reading_door(reader: Rag) -> Door:
+    """The tools on the library."""
+
+    async def current() -> Rag:
+        return reader
+
+    return Door(create_server(current))

@@ -4,9 +4,7 @@ from datetime import UTC, datetime, timedelta, timezone
 from itertools import pairwise
 
 import asyncpg
-import inspection
 import pytest
-from conftest import Borrowed, Door
 
 from mcp_rag.answering.extractive import Extractive
 from mcp_rag.models import Address, NewMessage
@@ -14,6 +12,8 @@ from mcp_rag.ports import Embedder
 from mcp_rag.postgres.database import Database
 from mcp_rag.postgres.store import Store
 from mcp_rag.rag import Rag
+from tests import inspection
+from tests.conftest import Borrowed, Door
 
 NOON = "2026-03-14T12:00:00Z"
 TRIP = [

@@ -91,6 +91,7 @@ def words_of(text: str) -> list[str]:
         ("यह ठीक है। हाँ।", ["यह ठीक है।", "हाँ।"]),
         ("- flour\n- salt\n1. Mix.\n2. Bake it", ["- flour", "- salt", "1. Mix.", "2. Bake it"]),
         ("def f(x):\n    return x\n", ["def f(x):", "return x"]),
+        ("## 1. Places\n\n> 2. Hours", ["## 1. Places", "> 2. Hours"]),
         ("A line that an editor has wrapped at the margin\nis one. Two.", None),
         ("", []),
         (" \n\t ", []),

@@ -9,7 +9,7 @@ import typer
 
 from mcp_rag import __version__
 from mcp_rag.cli import changes, output, questions, service
-from mcp_rag.cli.running import EXIT_CODES, FAILED, Stopped, exit_code
+from mcp_rag.cli.running import EXIT_CODES, FAILED, exit_code
 from mcp_rag.errors import RagError
 
 app = typer.Typer(
@@ -85,10 +85,10 @@ def _exit_code() -> int:
         app()
     except SystemExit as end:
         return end.code if isinstance(end.code, int) else 0
-    except Stopped as stopped:
-        output.warn("Stopped.")
-        return stopped.exit_code
     except RagError as error:
-        output.fail(error, exit_code(error), as_json="--json" in sys.argv)
-        return exit_code(error)
+        code = exit_code(error)
+        output.tell(error)
+        if "--json" in sys.argv:
+            output.show_json({"error": output.failure(error, code)})
+        return code
     return 0

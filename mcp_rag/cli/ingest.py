@@ -78,6 +78,11 @@ class Work:
         with output.progress("Embedding", "passages", waiting) as done:
             await rag.vectors.drain(lambda count: self._embedded(count, done))
 
+    @property
+    def begun(self) -> bool:
+        """There is something to tell."""
+        return bool(self.receipts or self.unread or self.refused)
+
     def intake(self, error: dict[str, Any] | None = None) -> Intake:
         return Intake.of(self.receipts, self.unread, self.refused, embedded=self.embedded, error=error)
 

@@ -5,15 +5,16 @@ import os
 import shutil
 import sys
 import sysconfig
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
 from pydantic import Field
 
-from mcp_rag.cli import json_text
+from mcp_rag.cli import json_text, output
 from mcp_rag.cli.clients import NAME, Client
+from mcp_rag.cli.output import Shown, block
 from mcp_rag.errors import InvalidInput, RagError
 from mcp_rag.models import Frozen
 from mcp_rag.settings import Settings
@@ -54,6 +55,19 @@ def install(
     except OSError as error:
         reason = error.strerror or type(error).__name__
         raise RagError(f"{file} cannot be changed: {reason}.", remedy=plan.by_hand) from error
+
+
+def told(done: Installed, client: Client) -> Iterator[Shown]:
+    """What was done; alone the configuration itself, if that was asked for."""
+    snippet = json.dumps(done.configuration, indent=2, ensure_ascii=False)
+    if done.action == "shown":
+        output.warn(f"This belongs into {done.file}:")
+        yield block(snippet)
+        return
+    yield block((f"{client.product}: {done.action}", "bold"), f" in {done.file}")
+    if done.action != "already there":
+        yield block(snippet, indent=2)
+        yield block(f"Restart {client.product} to have it.")
 
 
 def settings_to_pass_on(environment: Mapping[str, str]) -> tuple[dict[str, str], tuple[str, ...]]:

@@ -120,24 +120,28 @@ def show_json(value: dict[str, Any]) -> None:
 def warn(text: str, remedy: str = "") -> None:
     """Say something on stderr."""
     console = Console(stderr=True, highlight=False)
-    said = Text.assemble((visible(text), "bold red" if remedy else ""))
-    for part in (said, Text(visible(remedy))):
-        if part:
-            console.print(part, soft_wrap=True)
+    console.print(Text(visible(text), "bold red" if remedy else ""), soft_wrap=True)
+    if remedy:
+        console.print(Text(visible(remedy)), soft_wrap=True)
 
 
-def fail(error: RagError, exit_code: int, *, as_json: bool) -> None:
-    """Tell an error on stderr, and as JSON also on stdout."""
-    remedy = _REMEDIES.get(error.remedy, error.remedy)
-    warn(error.cause, remedy)
-    if as_json:
-        show_json({"error": failure(error, exit_code)})
+def tell(error: RagError) -> None:
+    """Say on stderr what went wrong, and what to do."""
+    warn(error.cause, _remedy(error))
 
 
 def failure(error: RagError, exit_code: int) -> dict[str, Any]:
     """An error as JSON."""
-    remedy = _REMEDIES.get(error.remedy, error.remedy)
-    return {"type": type(error).__name__, "cause": error.cause, "remedy": remedy, "exit_code": exit_code}
+    return {
+        "type": type(error).__name__,
+        "cause": error.cause,
+        "remedy": _remedy(error),
+        "exit_code": exit_code,
+    }
+
+
+def _remedy(error: RagError) -> str:
+    return _REMEDIES.get(error.remedy, error.remedy)
 
 
 @contextmanager

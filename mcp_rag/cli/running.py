@@ -26,15 +26,17 @@ Exit codes: 0 done, and found; 1 nothing found, or something failed; 2 wrong usa
 3 the database cannot be used; 4 the model cannot be used; 130 stopped by Ctrl-C."""
 
 
-class Stopped(Exception):
-    """A signal ended the work; what was open is closed."""
+class Stopped(RagError):
+    """Stopped before the end."""
+
+    remedy = ""
 
     def __init__(self, exit_code: int) -> None:
+        super().__init__()
         self.exit_code = exit_code
-        super().__init__("Stopped.")
 
 
-def exit_code(error: RagError | Stopped) -> int:
+def exit_code(error: RagError) -> int:
     if isinstance(error, Stopped):
         return error.exit_code
     if isinstance(error, InvalidInput | InvalidSettings):

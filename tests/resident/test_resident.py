@@ -3,8 +3,6 @@
 import asyncio
 import os
 import signal
-import subprocess
-import sys
 from contextlib import AsyncExitStack
 from pathlib import Path
 from typing import Any
@@ -16,7 +14,7 @@ from mcp.types import ElicitRequestParams, ElicitResult
 
 from mcp_rag import rendezvous
 
-from .household import ERAS, HERE, INITIALIZE, SECONDS, Household, eventually, request, value
+from .household import ERAS, INITIALIZE, SECONDS, Household, eventually, request, value
 
 each_era = pytest.mark.parametrize("era", ERAS)
 
@@ -242,39 +240,6 @@ def test_what_a_killed_resident_left_behind_is_replaced(household: Household) ->
     with household.talk() as talk:
         talk.initialize()
         assert value(talk.call("pid", 1)) == household.resident() != first
-
-
-def test_two_residents_never_serve_one_place(settled: Household) -> None:
-    with settled.talk() as talk:
-        talk.initialize()
-        second = subprocess.run(
-            [sys.executable, str(HERE / "sample_server.py")],
-            env=settled.environment,
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
-            timeout=SECONDS,
-        )
-
-        assert second.returncode != 0
-        assert b"runs already" in second.stderr
-        assert value(talk.call("pid", 1)) == settled.resident()
-
-
-def test_a_resident_can_be_started_by_hand(household: Household) -> None:
-    by_hand = subprocess.Popen(
-        [sys.executable, str(HERE / "sample_server.py")],
-        env=household.environment,
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-    )
-    assert household.resident() == by_hand.pid
-    with household.talk() as talk:
-        talk.initialize()
-        assert value(talk.call("pid", 1)) == by_hand.pid
-
-    assert rendezvous.stop(household.place, SECONDS)
-    assert by_hand.wait(SECONDS) == 0
 
 
 async def test_a_question_of_a_killed_resident_is_asked_again_by_the_next(household: Household) -> None:

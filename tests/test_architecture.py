@@ -1,0 +1,71 @@
+"""What is shipped, and that it works where it is put."""
+
+import os
+import shutil
+import subprocess
+import sys
+import venv
+import zipfile
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parent.parent
+
+
+@pytest.fixture(scope="module")
+def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The wheel, built from a copy of what git knows, so that the checkout stays as it is."""
+    source, built = tmp_path_factory.mktemp("source"), tmp_path_factory.mktemp("wheel")
+    listed = subprocess.run(["git", "ls-files", "-z"], cwd=ROOT, capture_output=True, check=True, text=True)
+    for name in filter(None, listed.stdout.split("\0")):
+        (source / name).parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy2(ROOT / name, source / name, follow_symlinks=False)
+    subprocess.run(
+        [sys.executable, "-m", "pip", "wheel", "--quiet", "--no-deps", "--wheel-dir", built, source],
+        check=True,
+    )
+    return next(built.iterdir())
+
+
+def test_the_wheel_has_one_top_level_name(wheel: Path) -> None:
+    names = {name.split("/")[0] for name in zipfile.ZipFile(wheel).namelist()}
+    assert {name for name in names if not name.endswith(".dist-info")} == {"mcp_rag"}
+
+
+@pytest.mark.parametrize(
+    "file",
+    [
+        "mcp_rag/tools/search.py",
+        "mcp_rag/resources/conversations.py",
+        "mcp_rag/postgres/sql/search.sql",
+        "mcp_rag/postgres/migrations/alembic.ini",
+        "mcp_rag/postgres/migrations/versions/r0001_conversations.py",
+        "mcp_rag/examples/claude-export.json",
+        "mcp_rag/py.typed",
+    ],
+)
+def test_the_wheel_carries(wheel: Path, file: str) -> None:
+    assert zipfile.ZipFile(wheel).namelist().count(file) == 1
+
+
+@pytest.mark.slow
+def test_an_installed_wheel_runs_the_demo_from_a_folder_that_it_may_not_write(
+    wheel: Path, tmp_path: Path
+) -> None:
+    venv.create(tmp_path / "venv", with_pip=True)
+    python = tmp_path / "venv/bin/python"
+    subprocess.run([python, "-m", "pip", "install", "--quiet", wheel], check=True)
+    elsewhere = tmp_path / "elsewhere"
+    elsewhere.mkdir(mode=0o555)
+    environment = {name: value for name, value in os.environ.items() if name != "HOME"}
+    demo = subprocess.run(
+        [tmp_path / "venv/bin/mcp-rag", "demo"],
+        cwd=elsewhere,
+        env=environment,
+        capture_output=True,
+        text=True,
+    )
+    assert demo.returncode == 0, demo.stderr
+    assert "conversation://" in demo.stdout
+    assert not list(elsewhere.iterdir())

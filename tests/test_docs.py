@@ -1,0 +1,56 @@
+"""What the documents say is run, or stands below with the reason why not."""
+
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests import docs_tables
+
+ROOT = Path(__file__).parent.parent
+DOCUMENTS = ("README.md", "CONTRIBUTING.md")
+NOT_RUN = {
+    "make demo": ".ci/run runs it from a clean checkout",
+    "make test": "it runs this",
+    "make check": ".ci/run runs it",
+    "make fix": "it changes the checkout",
+    "pip install .": "test_architecture.py builds and installs the wheel",
+}
+
+
+def commands(document: str) -> list[str]:
+    text = (ROOT / document).read_text(encoding="utf-8")
+    blocks = re.findall(r"```console\n(.*?)```", text, re.DOTALL)
+    return [
+        line.removeprefix("$ ") for block in blocks for line in block.splitlines() if line.startswith("$ ")
+    ]
+
+
+def test_the_tables_of_the_readme_say_what_the_code_says() -> None:
+    text = docs_tables.README.read_text(encoding="utf-8")
+    assert docs_tables.filled(text) == text, "run `python -m tests.docs_tables`"
+
+
+def test_every_reason_for_not_running_a_command_is_needed() -> None:
+    assert {command for document in DOCUMENTS for command in commands(document)} >= NOT_RUN.keys()
+
+
+@pytest.mark.parametrize("document", DOCUMENTS)
+def test_every_command_of_a_document_succeeds(document: str, database_url: str) -> None:
+    script = "\n".join(command for command in commands(document) if command not in NOT_RUN)
+    environment = os.environ | {
+        "MCP_RAG_DATABASE_URL": database_url,
+        "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}",
+    }
+    done = subprocess.run(
+        ["bash", "-euo", "pipefail", "-c", script], cwd=ROOT, env=environment, capture_output=True, text=True
+    )
+    assert done.returncode == 0, done.stderr
+
+
+@pytest.mark.parametrize("name", ["claude-desktop", "claude-code", "vscode", "cursor"])
+def test_the_readme_names_every_client_that_can_be_installed(name: str) -> None:
+    assert f"mcp-rag install {name}" in docs_tables.README.read_text(encoding="utf-8")
