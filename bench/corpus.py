@@ -60,6 +60,13 @@ def gather(folder: Path, examples: Path) -> Corpus:
     return Corpus("made up from the words of the examples", made, [model.question(each) for each in made])
 
 
+def embedded_texts(conversation: NewConversation) -> Iterator[str]:
+    """What the product embeds for each passage: its text under the conversation's title."""
+    for message in conversation.messages:
+        for passage in passages.cut(message.text):
+            yield f"{conversation.title}\n{passage.text}"
+
+
 def topic(title: str) -> str:
     """The title of the conversation that a title's conversation retells, which may be itself."""
     return title.partition(" (")[0]

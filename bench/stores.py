@@ -10,8 +10,7 @@ import asyncpg
 import numpy as np
 from numpy.typing import NDArray
 
-from bench.corpus import SEED, Corpus, topic
-from mcp_rag import passages
+from bench.corpus import SEED, Corpus, embedded_texts, topic
 from mcp_rag.answering.extractive import Extractive
 from mcp_rag.embedding.unit import unit
 from mcp_rag.models import EmbeddingModel, NewConversation
@@ -78,12 +77,7 @@ class Relatives(Lent):
 
 async def relatives(embedder: Embedder, corpus: Corpus, *, sample: int, progress: Progress) -> Relatives:
     """Embed passages of the corpus, about `sample` of them, evenly over its conversations."""
-    texts = [
-        f"{conversation.title}\n{passage.text}"
-        for conversation in corpus.conversations
-        for message in conversation.messages
-        for passage in passages.cut(message.text)
-    ]
+    texts = [text for conversation in corpus.conversations for text in embedded_texts(conversation)]
     chosen = texts[:: max(1, len(texts) // sample)]
     known: dict[str, Vectors] = {}
     for start in range(0, len(chosen), 64):

@@ -31,7 +31,16 @@ K1, B = 0.9, 0.4
 TYPICAL_LENGTH = 40.0
 """Words in a passage, assumed until a store has passages of its own to average."""
 
-_WORD = re.compile(r"[^\W_]+")
+# Letters and digits with the vowel signs that Indic scripts and their neighbours write as marks; an emoji is
+# a word of its own.
+_WORD = re.compile(
+    r"(?:[^\W_]|[\u0900-\u0963\u0966-\u0df3\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff])+"
+    r"|[\u2600-\u27bf\U0001f000-\U0001faff]"
+)
+# What may be left unwritten: accents, Hebrew points, Arabic vowels with hamza and tatweel.
+_MARKS = re.compile(
+    "[\u0300-\u036f\u0591-\u05bd\u05bf-\u05c7\u0610-\u061a\u0640\u064b-\u065f\u0670\u06d6-\u06ed]"
+)
 # Scripts that put no spaces between words are indexed as single characters and pairs.
 _UNSPACED = re.compile(
     "[\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uac00-\ud7af\uf900-\ufaff"
@@ -97,12 +106,12 @@ def _unspaced(word: str, *, singles: bool) -> Iterator[str]:
 
 
 def _fold(text: str) -> str:
-    """Lower case, compatibility forms and accents removed: "Café" and "cafe" are one word."""
+    """Lower case, compatibility forms and marks removed: "Café" and "cafe" are one word."""
     if text.isascii():
         return text.lower()
     folded = unicodedata.normalize("NFKD", text.casefold())
     # Recomposed, because the marks of other scripts (Hangul, kana) belong to their letters.
-    return unicodedata.normalize("NFC", "".join(c for c in folded if not "\u0300" <= c <= "\u036f"))
+    return unicodedata.normalize("NFC", _MARKS.sub("", folded))
 
 
 _stemmers = threading.local()

@@ -9,7 +9,7 @@ import structlog
 from numpy.typing import NDArray
 
 from mcp_rag.backlog import Backlog
-from mcp_rag.errors import ModelMismatch, NotReady, RagError
+from mcp_rag.errors import ModelMismatch, NotReady, RagError, StoreError
 from mcp_rag.models import EmbeddingModel
 from mcp_rag.ports import Embedder
 from mcp_rag.postgres.store import Store
@@ -133,7 +133,11 @@ class Vectors:
 
     async def _adopt(self, model: EmbeddingModel) -> int:
         """The key of the store's model, which is this one or becomes it in an empty store."""
-        await self._store.database.index_vectors(model.dimensions)
+        try:
+            await self._store.database.index_vectors(model.dimensions)
+        except StoreError as error:
+            # Right all the same, only slower: the role that logged in may not own the table.
+            log.warning("no index for the vectors", cause=error.cause, remedy="Run `mcp-rag migrate`.")
         async with self._store.transaction(0) as tx:
             await tx.lock_models()
             active = await tx.active_model()

@@ -6,7 +6,10 @@ from typing import Any
 from mcp.server.mcpserver import MCPServer
 from mcp.server.mcpserver.exceptions import ResourceError, ResourceNotFoundError
 from mcp.server.mcpserver.resources.templates import ResourceSecurity
+from mcp.shared.exceptions import MCPError
 from mcp.types import (
+    INTERNAL_ERROR,
+    INVALID_PARAMS,
     Annotations,
     ListResourcesResult,
     PaginatedRequestParams,
@@ -14,7 +17,7 @@ from mcp.types import (
 )
 from pydantic import BaseModel
 
-from mcp_rag.errors import NotFound, RagError
+from mcp_rag.errors import InvalidInput, NotFound, RagError
 from mcp_rag.models import Address, Conversation, Extract, Message
 from mcp_rag.rag import Rag
 
@@ -73,13 +76,22 @@ def _list_in_pages(server: MCPServer[Any], rag: CurrentRag) -> None:
     async def listed(ctx: Any, params: PaginatedRequestParams | None) -> ListResourcesResult:
         cursor = params.cursor if params else None
         fixed = [] if cursor else await _fixed(server)
-        page = await (await rag()).list_conversations(limit=PAGE, cursor=cursor)
+        try:
+            page = await (await rag()).list_conversations(limit=PAGE, cursor=cursor)
+        except RagError as error:
+            raise refused(error) from error
         return ListResourcesResult(
             resources=[*fixed, *map(_resource, page.conversations)], next_cursor=page.next_cursor
         )
 
     # MCPServer has no public way to list what is not registered one by one; its migration guide names this.
     server._lowlevel_server.add_request_handler("resources/list", PaginatedRequestParams, listed)
+
+
+def refused(error: RagError) -> MCPError:
+    """An error of ours as one of the protocol's."""
+    code = INVALID_PARAMS if isinstance(error, InvalidInput | NotFound) else INTERNAL_ERROR
+    return MCPError(code=code, message=str(error))
 
 
 async def _fixed(server: MCPServer[Any]) -> list[Resource]:

@@ -6,8 +6,9 @@ from mcp.server.mcpserver import MCPServer, UserMessage
 from mcp.types import Completion
 from pydantic import Field
 
+from mcp_rag.errors import RagError
 from mcp_rag.models import Address
-from mcp_rag.resources.conversations import CurrentRag
+from mcp_rag.resources.conversations import CurrentRag, refused
 
 MOST_COMPLETIONS = 100
 
@@ -42,5 +43,8 @@ def register(server: MCPServer[Any], rag: CurrentRag) -> None:
     async def complete(ref: Any, argument: Any, context: Any) -> Completion | None:
         if argument.name != "conversation_id":
             return None
-        ids = await (await rag()).complete(argument.value, limit=MOST_COMPLETIONS + 1)
+        try:
+            ids = await (await rag()).complete(argument.value, limit=MOST_COMPLETIONS + 1)
+        except RagError as error:
+            raise refused(error) from error
         return Completion(values=ids[:MOST_COMPLETIONS], has_more=len(ids) > MOST_COMPLETIONS)

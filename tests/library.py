@@ -47,5 +47,7 @@ async def fill(rag: Rag, examples: Path) -> None:
                 tags=conversation.tags,
             )
     for name, text in NOTES.items():
-        await rag.ingest(f"note-{name}", [NewMessage(text=text)], source="notes", tags=["note", name.split()[-1]])
+        await rag.ingest(
+            f"note-{name}", [NewMessage(text=text)], source="notes", tags=["note", name.split()[-1]]
+        )
     await rag.vectors.drain()

@@ -49,7 +49,8 @@ def ingest(
     ] = None,
     title: Annotated[str | None, typer.Option(help="Its title, instead of the one it brings along.")] = None,
     source: Annotated[
-        str | None, typer.Option(metavar="NAME", help="Where it is from, e.g. claude; otherwise its form says.")
+        str | None,
+        typer.Option(metavar="NAME", help="Where it is from, e.g. claude; otherwise its form says."),
     ] = None,
     tags: Annotated[list[str] | None, typer.Option("--tag", help="Add this tag; repeat for several.")] = None,
     kind: Annotated[
@@ -123,7 +124,9 @@ def forget(
 def migrate(
     print_config: Annotated[
         bool,
-        typer.Option("--print-config", help="Only print what ALEMBIC_CONFIG must be for `python -m alembic`."),
+        typer.Option(
+            "--print-config", help="Only print what ALEMBIC_CONFIG must be for `python -m alembic`."
+        ),
     ] = False,
     as_json: AsJson = False,
 ) -> None:
@@ -135,7 +138,9 @@ def migrate(
         typer.echo(schema.config_file())
         return
     done = run(_migrated(read_settings()))
-    said = f"The database is at revision {done.revision}; vectors of {done.dimensions} dimensions have an index."
+    said = (
+        f"The database is at revision {done.revision}; vectors of {done.dimensions} dimensions have an index."
+    )
     output.show(done, [block(said)], as_json=as_json)
 
 

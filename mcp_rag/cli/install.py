@@ -151,7 +151,9 @@ class _Plan:
             raise self._refusal(f"is not plain JSON ({error})") from error
         before = servers.get(self.name) if isinstance(servers, dict) else None
         if not isinstance(servers, dict) or not (before is None or isinstance(before, dict)):
-            raise self._refusal(f"has {self.client.servers_key} in a form that {self.client.product} does not read")
+            raise self._refusal(
+                f"has {self.client.servers_key} in a form that {self.client.product} does not read"
+            )
         if before is not None and "url" in before:
             raise InvalidInput(
                 f"{self.file} has a server named {self.name!r} that is reached by a URL; it was left alone.",

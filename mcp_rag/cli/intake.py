@@ -73,7 +73,9 @@ def told(intake: Intake) -> Iterator[Shown]:
     for name in ("updated", "unchanged", "removed", "skipped"):
         if count := getattr(intake, name):
             counts.append(f"{count:,} {name}")
-    yield block((f"{_counted(intake.conversations, 'conversation')} stored: ", "bold"), f"{', '.join(counts)}.")
+    yield block(
+        (f"{_counted(intake.conversations, 'conversation')} stored: ", "bold"), f"{', '.join(counts)}."
+    )
     if intake.embedded:
         yield block(f"{_counted(intake.embedded, 'passage')} embedded.")
     if intake.pending:

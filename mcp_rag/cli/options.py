@@ -29,11 +29,10 @@ Since = Annotated[
     typer.Option(parser=moment, metavar="WHEN", help="Only from then on: 2026-03-14, or with a time. UTC."),
 ]
 Until = Annotated[
-    datetime | None, typer.Option(parser=moment, metavar="WHEN", help="Only before then, written the same way.")
+    datetime | None,
+    typer.Option(parser=moment, metavar="WHEN", help="Only before then, written the same way."),
 ]
-Cursor = Annotated[
-    str | None, typer.Option(help="Go on where the page before ended.", metavar="CURSOR")
-]
+Cursor = Annotated[str | None, typer.Option(help="Go on where the page before ended.", metavar="CURSOR")]
 Words = Annotated[list[str], typer.Argument(metavar="WORDS...", show_default=False)]
 
 

@@ -89,13 +89,15 @@ def ask(
 
 def fetch(
     address: Annotated[
-        str, typer.Argument(metavar="ADDRESS", help="A conversation:// address, a hit's id, or a conversation's.")
+        str,
+        typer.Argument(metavar="ADDRESS", help="A conversation:// address, a hit's id, or a conversation's."),
     ],
     around: Annotated[
         int, typer.Option(min=0, max=1000, help="Of a message: so many neighbours on each side.")
     ] = 3,
     first: Annotated[
-        int, typer.Option("--from", min=0, metavar="POSITION", help="Of a conversation: begin with this message.")
+        int,
+        typer.Option("--from", min=0, metavar="POSITION", help="Of a conversation: begin with this message."),
     ] = 0,
     limit: Annotated[int, typer.Option(min=1, max=100_000, help="At most so many messages.")] = 200,
     as_json: AsJson = False,

@@ -17,7 +17,9 @@ from mcp_rag.settings import Settings
 def main(arguments: Sequence[str]) -> int:
     """Serve the clients of this user until they have left. Gives the exit status."""
     parser = argparse.ArgumentParser(prog="mcp-rag resident")
-    parser.add_argument("--place", type=Path, help="Path of the socket, the lock and the log, less the suffix.")
+    parser.add_argument(
+        "--place", type=Path, help="Path of the socket, the lock and the log, less the suffix."
+    )
     parser.add_argument("--lock-fd", type=int, help="The lock, which whoever started this process has taken.")
     given = parser.parse_args(arguments)
     try:

@@ -50,7 +50,7 @@ def install(
 
 def doctor(as_json: AsJson = False) -> None:
     """Look at everything that can be wrong, and say what to do about it. Exits with 1 if something is."""
-    found = run(examination.examined(read_settings()))
+    found = run(examination.examined())
     output.show(found, examination.told(found), as_json=as_json)
     if not found.ok:
         raise typer.Exit(FAILED)

@@ -36,7 +36,7 @@ def forms() -> dict[str, str]:
 def read(path: Path, *, conversation_id: str | None = None) -> Items:
     """The conversations in a file or, file by file, in a folder; and word on all that was left out.
 
-    A document is named by its file name, in a folder by its path in there, unless `conversation_id` names it.
+    A document is named by its file name and a mark of the folder it is in, unless `conversation_id` names it.
 
     Raises:
         UnreadableSource: while iterating, when the file has nothing that can be imported.
@@ -48,7 +48,7 @@ def read(path: Path, *, conversation_id: str | None = None) -> Items:
 
 def _only(path: Path) -> Items:
     try:
-        yield from _file(path, path.name)
+        yield from _file(path)
     except UnreadableSource as error:
         raise UnreadableSource(f"{path} cannot be imported: {error.cause}.", remedy=error.remedy) from error
 
@@ -63,25 +63,25 @@ def _folder(root: Path) -> Items:
             if Path(folder, name).is_symlink():
                 yield Unread(path=Path(folder, name), reason="it is a link to a folder")
         for name in sorted(set(files).difference(hidden)):
-            yield from _member(Path(folder, name), root)
+            yield from _member(Path(folder, name))
     for error in unlisted:
         yield Unread(path=Path(error.filename), reason=f"it cannot be opened: {error.strerror}")
 
 
-def _member(path: Path, root: Path) -> Items:
+def _member(path: Path) -> Items:
     suffix = path.suffix.lower()
     if suffix not in text.SUFFIXES.union(_LINES, (".json", ".zip")):
         yield Unread(path=path, reason=f"{suffix or 'a file without suffix'} is not a kind that is imported")
         return
     try:
-        yield from _file(path, path.relative_to(root).as_posix())
+        yield from _file(path)
     except UnreadableSource as error:
         yield Unread(path=path, reason=error.cause)
 
 
-def _file(path: Path, name: str) -> Items:
+def _file(path: Path) -> Items:
     try:
-        yield from _content(path, name)
+        yield from _content(path)
     except OSError as error:
         raise UnreadableSource(
             f"it cannot be opened: {error.strerror or error}",
@@ -89,7 +89,7 @@ def _file(path: Path, name: str) -> Items:
         ) from error
 
 
-def _content(path: Path, name: str) -> Items:
+def _content(path: Path) -> Items:
     """By suffix, and where that says nothing, by how the content begins."""
     if path.exists() and not path.is_file():
         raise UnreadableSource("it is neither a file nor a folder")
@@ -99,12 +99,12 @@ def _content(path: Path, name: str) -> Items:
     if suffix == ".zip" or head.startswith(b"PK\x03\x04"):
         return export.read_archive(path)
     if suffix in text.SUFFIXES:
-        return text.read(path, name)
+        return text.read(path)
     if (suffix in _LINES and not head.lstrip().startswith(b"[")) or _is_lines(path, head):
         return _lines(path)
     if suffix in (".json", *_LINES) or _JSON_BEGINS.match(head):
         return export.read(path)
-    return text.read(path, name)
+    return text.read(path)
 
 
 def _is_lines(path: Path, head: bytes) -> bool:

@@ -7,7 +7,7 @@ from typing import Any
 from pydantic import ValidationError
 
 from mcp_rag.importers.lines import Record, grouped
-from mcp_rag.importers.reading import Items, Place, Unread, aware
+from mcp_rag.importers.reading import Items, Place, Unread, aware, file_id
 from mcp_rag.models import NewConversation, NewMessage
 
 SOURCE = "jsonl"
@@ -22,7 +22,7 @@ def read(path: Path) -> Items:
     """Conversations by their id, in the order of their first lines; those without take the file's name."""
 
     def conversation_id(record: Record) -> str:
-        return _plain(record, "conversation_id") or path.name
+        return _plain(record, "conversation_id") or file_id(path)
 
     for group in grouped(path, conversation_id):
         if isinstance(group, Unread):
@@ -35,7 +35,7 @@ def read(path: Path) -> Items:
 
 def read_object(item: Record, place: Place) -> Items:
     """A conversation that stands in a JSON file of its own or in a list."""
-    yield from _conversation(_plain(item, "conversation_id") or place.path.name, [(place, item)])
+    yield from _conversation(_plain(item, "conversation_id") or file_id(place.path), [(place, item)])
 
 
 def _conversation(conversation_id: str, records: Iterable[tuple[Place, Record]]) -> Items:

@@ -8,6 +8,7 @@ import json
 import re
 from collections.abc import Generator, Iterator
 from datetime import UTC, datetime
+from hashlib import blake2b
 from pathlib import Path
 from typing import Any
 
@@ -50,6 +51,12 @@ class Place(Frozen):
 
     def unread(self, reason: str) -> Unread:
         return Unread(path=self.path, place=self.place, reason=reason)
+
+
+def file_id(path: Path) -> str:
+    """A file's name with a mark of the folder it is in: two files called notes.md are two documents."""
+    folder = blake2b(str(path.resolve().parent).encode(errors="surrogateescape"), digest_size=3).hexdigest()
+    return f"{path.name}~{folder}"
 
 
 Items = Iterator[NewConversation | Unread]

@@ -4,7 +4,7 @@ import re
 from pathlib import Path
 
 from mcp_rag.errors import UnreadableSource
-from mcp_rag.importers.reading import Items, decode, moment, string
+from mcp_rag.importers.reading import Items, decode, file_id, moment, string
 from mcp_rag.models import NewConversation, NewMessage
 
 SOURCE = "text"
@@ -19,8 +19,8 @@ _HEADING = re.compile(
 )
 
 
-def read(path: Path, name: str) -> Items:
-    """The document `name`, its text to the letter, with the title, date and tags of its front matter.
+def read(path: Path) -> Items:
+    """The document in a file, its text to the letter, with the title, date and tags of its front matter.
 
     Raises:
         UnreadableSource: the file is not text, or has none.
@@ -31,7 +31,7 @@ def read(path: Path, name: str) -> Items:
     front, body = _front_matter(text)
     title = _scalar(front.get("title", "")) or _heading(body) or path.name
     yield NewConversation(
-        conversation_id=name,
+        conversation_id=file_id(path),
         title=title[:_LONGEST_TITLE],
         source=SOURCE,
         kind="document",

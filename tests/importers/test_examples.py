@@ -39,7 +39,11 @@ def test_a_file_pasted_into_a_chat_follows_its_message() -> None:
 def test_the_handbook_is_one_document_with_its_front_matter() -> None:
     (handbook,), unread = everything(EXAMPLES / "handbook.md")
     assert unread == []
-    assert (handbook.conversation_id, handbook.kind, handbook.source) == ("handbook.md", "document", "text")
+    assert (handbook.title, handbook.kind, handbook.source) == (
+        "Handbook of the Sperling bakery and café",
+        "document",
+        "text",
+    )
     assert handbook.title == "Handbook of the Sperling bakery and café"
     assert handbook.tags == ("handbook", "operations")
     assert handbook.messages[0].text == (EXAMPLES / "handbook.md").read_text("utf-8")

@@ -147,7 +147,8 @@ def test_a_folder_is_read_with_word_on_all_that_was_left_out(write: Write, tmp_p
     write("torn.json", '{"uuid": "u1"')
     (tmp_path / "b" / "ring").symlink_to(tmp_path)
     conversations, unread = everything(tmp_path)
-    assert [c.conversation_id for c in conversations] == ["u1", "b/a.txt", "b/deep/note.md"]
+    names = [c.conversation_id.partition("~")[0] for c in conversations]
+    assert names == ["u1", "a.txt", "note.md"]
     reasons = {item.path.relative_to(tmp_path).as_posix(): item.reason for item in unread}
     assert reasons.pop("torn.json").startswith("its JSON is broken at line 1")
     assert reasons == {
@@ -158,6 +159,17 @@ def test_a_folder_is_read_with_word_on_all_that_was_left_out(write: Write, tmp_p
         "Makefile": "a file without suffix is not a kind that is imported",
         "users.json": "it holds no conversation in a form that is known",
     }
+
+
+def test_files_of_the_same_name_in_two_folders_are_two_documents(write: Write, tmp_path: Path) -> None:
+    ((one,), _), ((two,), _) = (everything(write(f"{folder}/n.md", "# Note")) for folder in "ab")
+    assert one.conversation_id != two.conversation_id
+
+
+def test_a_file_has_the_same_name_alone_and_in_its_folder(write: Write, tmp_path: Path) -> None:
+    ((alone,), _) = everything(write("b/n.md", "# Note"))
+    ((among,), _) = everything(tmp_path)
+    assert alone.conversation_id == among.conversation_id
 
 
 def test_a_given_name_names_the_one_conversation(write: Write) -> None:
