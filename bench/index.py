@@ -15,7 +15,8 @@ EVERYTHING = 2**31 - 1
 DEPTHS = (10, 100)
 TABLES = ["conversation", "message", "passage", "embedding", "term_statistic"]
 _SIZES = """
-SELECT sum(pg_table_size(name::regclass))::float8 AS tables, sum(pg_indexes_size(name::regclass))::float8 AS indexes
+SELECT sum(pg_table_size(name::regclass))::float8 AS tables,
+    sum(pg_indexes_size(name::regclass))::float8 AS indexes
 FROM unnest($1::text[]) AS name
 """
 

@@ -12,7 +12,7 @@ from mcp_rag.ports import Embedder
 from mcp_rag.rag import DEFAULT_TENANT, Rag
 
 BLOCK = 20
-"""Questions to one store before it is the other's turn: a busy machine is busy for both, and caches get warm."""
+"""Questions to one store before it is the other's turn: a busy machine is so for both, caches get warm."""
 OVERHEAD, GROWTH = Target(1.5), Target(2.5)
 
 PARTS = {
@@ -91,7 +91,9 @@ def _figures(subject: Subject) -> list[Figure]:
         for name, share in (("p50", 0.5), ("p95", 0.95))
     ]
     parts = [
-        Figure(f"  {name} p50, {at}", subject.at(part, 0.5), "ms", note=f"p95 {subject.at(part, 0.95):.0f} ms")
+        Figure(
+            f"  {name} p50, {at}", subject.at(part, 0.5), "ms", note=f"p95 {subject.at(part, 0.95):.0f} ms"
+        )
         for part, name in PARTS.items()
     ]
     return searches + parts

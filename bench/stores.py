@@ -1,4 +1,4 @@
-"""Stores to measure: a server for one run, a database for each store, filled through the product's own door."""
+"""Stores to measure: a server for the run, a database for each store, filled through the product's door."""
 
 import uuid
 from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Sequence

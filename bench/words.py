@@ -12,7 +12,7 @@ from mcp_rag.models import NewConversation, NewMessage
 
 _WORD = re.compile(r"[\w'’-]+|[.?!]")
 _ENDS = frozenset(".?!")
-_SYLLABLES = "ba del fir gon hul jam kev lor mas nip orv pel quin ras tol ump ven wis yar zeb".split()
+_SYLLABLES = [first + last for first in "bdfgklmnprstvz" for last in ("a", "el", "in", "or", "um")]
 _RARE_WORDS = 30_000
 _SHARE_OF_RARE_WORDS = 0.08
 _LONGEST_SENTENCE = 30
@@ -52,7 +52,7 @@ class Words:
         if self._chance.random() >= _SHARE_OF_RARE_WORDS:
             return word
         rank = int(_RARE_WORDS ** self._chance.random())
-        return "".join(_SYLLABLES[rank // 20**place % 20] for place in range(4))
+        return "".join(_SYLLABLES[rank // 70**place % 70] for place in range(3))
 
 
 def learn(examples: Path, chance: random.Random) -> Words:

@@ -3,6 +3,9 @@
 from collections.abc import Sequence
 from itertools import pairwise
 
+import numpy as np
+from numpy.typing import NDArray
+
 from mcp_rag import lexicon, passages
 from mcp_rag.models import Evidence, Hit, Sentence
 from mcp_rag.vectors import Vectors
@@ -13,13 +16,21 @@ SENTENCES = 48
 """Sentences compared with the question, the best hits' first: each costs milliseconds."""
 
 
-async def gather(question: str, hits: Sequence[Hit], vectors: Vectors, *, tenant_id: int) -> list[Evidence]:
-    """The first few hits with their sentences; without a model, likeness is the share of words in common."""
+async def gather(
+    question: str,
+    vector: NDArray[np.float32] | None,
+    hits: Sequence[Hit],
+    vectors: Vectors,
+    *,
+    tenant_id: int,
+) -> list[Evidence]:
+    """The first few hits with their sentences; without a vector, likeness is the share of words in common."""
     split = [(hit, _split(hit.text)) for hit in hits[:SOURCES]]
     texts = [text for _, pieces in split for text in pieces][:SENTENCES]
-    likeness = await _similarities(question, texts, vectors)
-    if likeness is None:
+    if vector is None:
         likeness = [_overlap(question, text, tenant_id) for text in texts]
+    else:
+        likeness = [float(x) for x in await vectors.of_passages(texts) @ vector]
     scored = iter(zip(texts, likeness, strict=True))
     return [
         Evidence(
@@ -38,12 +49,6 @@ def _split(text: str) -> list[str]:
     """Sentences, each with the space that follows it: together they are the text."""
     starts = [0, *(start for start, _ in passages.sentences(text)[1:]), len(text)]
     return [text[a:b] for a, b in pairwise(starts) if text[a:b].strip()]
-
-
-async def _similarities(question: str, texts: list[str], vectors: Vectors) -> list[float] | None:
-    query = await vectors.of_query(question)
-    rows = await vectors.of_passages(texts)
-    return None if query is None or rows is None else [float(x) for x in rows @ query]
 
 
 def _overlap(question: str, text: str, tenant_id: int) -> float:

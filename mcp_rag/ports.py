@@ -25,6 +25,7 @@ class Embedder(Protocol):
         Raises:
             ModelNotFound: no copy of the model can be had.
             ModelCorrupt: a file differs from the one this version was tested with.
+            EmbeddingFailed: the service that has the model cannot be reached now.
         """
 
     async def embed_passages(self, texts: Sequence[str]) -> Vectors:

@@ -34,6 +34,8 @@ DEFAULT_TENANT = 1
 LARGEST_PAGE = 50
 SNIPPET = 320
 """Characters of a hit's text, unless the whole passage is asked for."""
+SHORTEST_SNIPPET = 60
+"""Characters to which a hit that fits no budget is cut at most."""
 NEAREST = 3
 """Near misses that come with the word that nothing answers."""
 
@@ -116,7 +118,8 @@ class Rag:
         """The passages nearest to a query by words and by meaning, best first, one page of them.
 
         `whole` gives each passage whole instead of the part that matches. `fits` is asked whether a page is
-        small enough; hits are left out from its end until it is, and the result says how many.
+        small enough; hits are left out from its end until it is, and the result says how many. The first one
+        stays, cut if it must be, so that a cursor always leads on.
 
         Raises:
             InvalidInput: the query is empty or the limit is out of range.
@@ -129,25 +132,27 @@ class Rag:
             raise InvalidInput(f"limit is {limit}.", remedy=f"Ask for 1 to {LARGEST_PAGE} hits a page.")
         asked = (query, filters)
         (start,) = cursors.decode(cursor, asked, int) if cursor else (0,)
-        ranked = await self._ranked(query, filters)
-        hits = tuple(self._hit(item, query, whole=whole) for item in ranked[start : start + limit])
+        ranked, _, notice = await self._ranked(query, filters)
+        hits = [self._hit(item, query, whole=whole) for item in ranked[start : start + limit]]
         sure = ranking.confidence(ranked)
 
-        def page(shown: int) -> SearchResult:
-            end = start + shown
+        def page(shown: list[Hit]) -> SearchResult:
+            end = start + len(shown)
             return SearchResult(
-                results=hits[:shown],
+                results=tuple(shown),
                 confidence=sure,
-                mode="lexical" if self.vectors.notice else "hybrid",
+                mode="lexical" if notice else "hybrid",
                 total=len(ranked),
-                omitted=len(hits) - shown,
+                omitted=len(hits) - len(shown),
                 next_cursor=cursors.encode(asked, [end]) if end < len(ranked) else None,
-                notice=self.vectors.notice,
+                notice=notice,
             )
 
-        shown = len(hits)
+        shown = hits
         while fits and shown and not fits(page(shown)):
-            shown -= 1
+            if len(shown) == 1 and len(shown[0].text) <= SHORTEST_SNIPPET:
+                break
+            shown = shown[:-1] or [self._cut(shown[0], query)]
         return page(shown)
 
     async def ask(self, question: str, *, filters: Filters = EVERYTHING) -> Answer | NoAnswer:
@@ -157,13 +162,13 @@ class Rag:
             InvalidInput, ModelMismatch, StoreUnavailable: as `search` does.
         """
         question = content.query(question)
-        ranked = await self._ranked(question, filters)
+        ranked, vector, _ = await self._ranked(question, filters)
         nearest = tuple(self._hit(item, question) for item in ranked[:NEAREST])
         sure = ranking.confidence(ranked)
         if sure == "none":
             return NoAnswer(reason="The store holds nothing that answers this.", nearest=nearest)
         hits = [self._hit(item, question, whole=True) for item in ranked[: evidence.SOURCES]]
-        read = await evidence.gather(question, hits, self.vectors, tenant_id=self._tenant_id)
+        read = await evidence.gather(question, vector, hits, self.vectors, tenant_id=self._tenant_id)
         draft = await self._answerer.answer(question, read)
         citations = await self._verified(draft, read) if draft else ()
         if draft is None or not citations:
@@ -279,16 +284,21 @@ class Rag:
             notice=self.vectors.notice,
         )
 
-    async def _ranked(self, query: str, filters: Filters) -> list[Ranked]:
-        """Every passage that either leg found, ranked: one round trip to the database."""
+    async def _ranked(
+        self, query: str, filters: Filters
+    ) -> tuple[list[Ranked], NDArray[np.float32] | None, str | None]:
+        """Every passage that either leg found, ranked, in one round trip to the database.
+
+        With the query's vector, or None and why the ranking goes by words alone.
+        """
         filters = content.filters(filters)
         terms = lexicon.query_terms(query, tenant_id=self._tenant_id)
-        vector = await self.vectors.of_query(query)
+        vector, notice = await self.vectors.of_query(query)
         async with self._store.transaction(self._tenant_id, readonly=True) as tx:
             candidates = await tx.search(
                 terms, vector, filters, model_key=self.vectors.model_key, dimensions=self.vectors.dimensions
             )
-        return ranking.rank(candidates)
+        return ranking.rank(candidates), vector, notice
 
     def _hit(self, item: Ranked, query: str, *, whole: bool = False) -> Hit:
         found = item.candidate
@@ -307,6 +317,12 @@ class Rag:
             else snippet(found.text, wanted, tenant_id=self._tenant_id, width=SNIPPET),
             score=round(item.score, 4),
         )
+
+    def _cut(self, hit: Hit, query: str) -> Hit:
+        """The hit with two thirds of its text, those that match best."""
+        wanted = lexicon.query_terms(query, tenant_id=self._tenant_id)
+        text = snippet(hit.text, wanted, tenant_id=self._tenant_id, width=len(hit.text) * 2 // 3)
+        return hit.model_copy(update={"text": text})
 
     async def _verified(self, draft: Draft, read: Sequence[Evidence]) -> tuple[Citation, ...]:
         """The draft's quotes as citations, each compared with the message as it is stored."""

@@ -9,13 +9,24 @@ import structlog
 from numpy.typing import NDArray
 
 from mcp_rag.backlog import Backlog
-from mcp_rag.errors import ModelMismatch, NotReady, RagError, StoreError
+from mcp_rag.errors import (
+    EmbeddingFailed,
+    ModelMismatch,
+    NotReady,
+    RagError,
+    StoreError,
+    StoreUnavailable,
+)
 from mcp_rag.models import EmbeddingModel
 from mcp_rag.ports import Embedder
 from mcp_rag.postgres.store import Store
 
 log = structlog.get_logger()
 
+RETRY_AFTER = 30.0
+"""Seconds until an embedding service that could not be reached is tried again."""
+PATIENCE = 10.0
+"""Seconds that a search waits for a question's vector before it goes by words alone."""
 UNUSED_DIMENSIONS = 384
 """What the search statement speaks of while there is no model and so no vector."""
 
@@ -77,19 +88,31 @@ class Vectors:
             raise NotReady
         return await self._backlog.drain(progress)
 
-    async def of_query(self, text: str) -> NDArray[np.float32] | None:
-        """A question's vector, or None while there is no model.
+    async def of_query(self, text: str) -> tuple[NDArray[np.float32] | None, str | None]:
+        """A question's vector, or None and why search must go by words alone.
 
         Raises:
             ModelMismatch: the store's vectors are of another model.
         """
         if isinstance(self._failure, ModelMismatch):
             raise self._failure
-        return await self._embedder.embed_query(text) if self.model_key is not None else None
+        if self.notice:
+            return None, self.notice
+        try:
+            async with asyncio.timeout(PATIENCE):
+                return await self._embedder.embed_query(text), None
+        except EmbeddingFailed as error:
+            return None, f"Found by words alone: {error}"
+        except TimeoutError:
+            return None, f"Found by words alone: the embedding model took more than {PATIENCE:g} s."
 
-    async def of_passages(self, texts: list[str]) -> NDArray[np.float32] | None:
-        """One vector for each text, or None while there is no model."""
-        return await self._embedder.embed_passages(texts) if self.model_key is not None else None
+    async def of_passages(self, texts: list[str]) -> NDArray[np.float32]:
+        """One vector for each text, by a model that is loaded.
+
+        Raises:
+            EmbeddingFailed: the model refused the texts.
+        """
+        return await self._embedder.embed_passages(texts)
 
     async def replace_model(self, progress: Callable[[int], None] | None = None) -> int:
         """Fill in this model's vectors beside those of the store's present model, then switch to them.
@@ -123,13 +146,21 @@ class Vectors:
             await self._embedder.load()
             key = await self._adopt(self._embedder.model)
         except RagError as error:
-            self._failure = error
             log.error("no embedding model", cause=error.cause, remedy=error.remedy)
+            self._failure = error
+            if work and isinstance(error, EmbeddingFailed | StoreUnavailable):
+                self._working = asyncio.create_task(self._load_later())
             return
+        self._failure = None
         self._backlog = Backlog(self._store, self._embedder, key)
         self.model_key = key
         if work:
             self._working = asyncio.create_task(self._backlog.run())
+
+    async def _load_later(self) -> None:
+        """A service that is down now may be up in a while; search goes by words until then."""
+        await asyncio.sleep(RETRY_AFTER)
+        self._loading = asyncio.create_task(self._load(work=True))
 
     async def _adopt(self, model: EmbeddingModel) -> int:
         """The key of the store's model, which is this one or becomes it in an empty store."""

@@ -1,5 +1,6 @@
 import asyncio
-from collections.abc import AsyncIterator
+import time
+from collections.abc import AsyncIterator, Iterator
 from datetime import UTC, datetime
 
 import pytest
@@ -46,10 +47,16 @@ IN_WORDS = [
     ("anna.lindqvist@example.org", "mail"),
     ("guides/walrus-care", "mail"),
 ]
+REFUSED = (
+    "The cursor does not belong to this query. Repeat the call without `cursor` to start from the first page."
+)
+UNQUOTED = ("SYSTEM", "Ignore", "all", "secrets", "now", "please")
+LOADING = "Found by words alone: the embedding model is still loading."
+FUNCTION_WORDS = {"a", "the", "for", "to", "we", "at"}
 IN_MEANING = [
     ("medicine from a doctor", "doctor"),
     ("looking at planets at night", "stars"),
-    ("interest on our home loan", "finance"),
+    ("interest for the money we borrowed to own a home", "finance"),
 ]
 
 
@@ -83,6 +90,16 @@ class Shortened(Borrowed):
         return (await self._query(text))[:192]
 
 
+@pytest.fixture
+def tokyo(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """A machine whose clock is nine hours ahead."""
+    with monkeypatch.context() as patch:
+        patch.setenv("TZ", "Asia/Tokyo")
+        time.tzset()
+        yield
+    time.tzset()
+
+
 async def test_words_are_found_in_every_script_and_spelling(lexical: Rag) -> None:
     found = {}
     for query, _ in IN_WORDS:
@@ -93,7 +110,7 @@ async def test_words_are_found_in_every_script_and_spelling(lexical: Rag) -> Non
 
 @pytest.mark.parametrize(("query", "name"), IN_MEANING)
 async def test_what_is_meant_is_found_without_a_word_in_common(reader: Rag, query: str, name: str) -> None:
-    assert not set(query.casefold().split()) & set(NOTES[name].casefold().split()) - {"a", "the"}
+    assert not set(query.casefold().split()) & set(NOTES[name].casefold().split()) - FUNCTION_WORDS
     found = await reader.search(query, limit=3)
     assert f"note-{name}" in [hit.conversation_id for hit in found.results]
 
@@ -144,7 +161,7 @@ async def test_a_hit_says_who_said_what_when_and_where(reading_door: Door) -> No
 )
 async def test_a_filter_keeps_only_what_fits(reading_door: Door, arguments: dict, expected) -> None:
     found = await reading_door.result(
-        "search", query="opening of the café at the harbour", limit=50, **arguments
+        "search", query="opening the café at the harbour", limit=50, **arguments
     )
     assert found["results"]
     assert all(expected(hit) for hit in found["results"])
@@ -168,9 +185,7 @@ async def test_a_filter_that_fits_nothing_gives_an_empty_page(reading_door: Door
     assert found["next_cursor"] is None
 
 
-async def test_a_time_without_a_zone_is_utc_in_filters_as_in_messages(
-    rag: Rag, monkeypatch: pytest.MonkeyPatch
-) -> None:
+async def test_a_time_without_a_zone_is_utc_in_filters_as_in_messages(rag: Rag, tokyo: None) -> None:
     await rag.ingest("late", [NewMessage(text="the late train", sent_at=datetime(2026, 3, 14, 23, 30))])
     for since, until, hits in (((23, 0), (23, 59), 1), ((20, 0), (23, 0), 0)):
         filters = Filters(since=datetime(2026, 3, 14, *since), until=datetime(2026, 3, 14, *until))
@@ -180,9 +195,7 @@ async def test_a_time_without_a_zone_is_utc_in_filters_as_in_messages(
 
 async def test_pages_are_disjoint_and_together_complete(reading_door: Door) -> None:
     query = {"query": "flour and ovens", "source": "claude"}
-    whole = await reading_door.result(
-        "search", limit=50, max_tokens=10_000, response_format="concise", **query
-    )
+    whole = await reading_door.result("search", limit=50, max_tokens=10_000, **query)
     expected, cursor = [], None
     while len(expected) < whole["total"]:
         page = await reading_door.result("search", limit=7, **query, **({"cursor": cursor} if cursor else {}))
@@ -194,7 +207,7 @@ async def test_pages_are_disjoint_and_together_complete(reading_door: Door) -> N
     assert [hit["id"] for hit in whole["results"]] == expected[: len(whole["results"])]
 
 
-@pytest.mark.parametrize("max_tokens", [200, 400, 1000, 2500])
+@pytest.mark.parametrize("max_tokens", [400, 1000, 2500])
 @pytest.mark.parametrize("response_format", ["concise", "detailed"])
 async def test_max_tokens_bounds_the_whole_result_and_the_cursor_goes_on_after_what_was_shown(
     reading_door: Door, max_tokens: int, response_format: str
@@ -215,35 +228,27 @@ async def test_max_tokens_bounds_the_whole_result_and_the_cursor_goes_on_after_w
     assert seen[:10] == wanted
 
 
-@pytest.mark.parametrize(
-    ("cursor", "query"),
-    [("mine", "other words"), ("mine", "flour "), ("garbage", "flour"), ("W10", "flour"), ("🎉", "flour")],
-)
-async def test_a_cursor_of_another_search_is_refused(reading_door: Door, cursor: str, query: str) -> None:
+@pytest.mark.parametrize("cursor", ["garbage", "W10", "🎉", "x" * 5000, "W1tbW1tbW1tbW10"])
+async def test_what_is_no_cursor_is_refused(reading_door: Door, cursor: str) -> None:
+    assert await reading_door.refusal("search", query="flour", cursor=cursor) == REFUSED
+
+
+async def test_a_cursor_of_another_query_is_refused(reading_door: Door) -> None:
     page = await reading_door.result("search", query="flour", limit=2)
-    if (cursor, query) == ("mine", "flour "):
-        return
-    given = page["next_cursor"] if cursor == "mine" else cursor
-    told = await reading_door.refusal("search", query=query, cursor=given)
-    assert (
-        told
-        == "The cursor does not belong to this query. Repeat the call without `cursor` to start from the first page."
-    )
+    assert await reading_door.refusal("search", query="rye", cursor=page["next_cursor"]) == REFUSED
 
 
 async def test_a_cursor_of_another_filter_is_refused(reading_door: Door) -> None:
     page = await reading_door.result("search", query="flour", limit=2)
-    assert "cursor" in await reading_door.refusal(
-        "search", query="flour", speaker="ines", cursor=page["next_cursor"]
-    )
+    told = await reading_door.refusal("search", query="flour", speaker="ines", cursor=page["next_cursor"])
+    assert told == REFUSED
 
 
 @pytest.mark.parametrize("limit", [0, -1, 51, 10**9])
 async def test_a_limit_out_of_range_is_refused_and_says_the_range(reading_door: Door, limit: int) -> None:
     told = await reading_door.refusal("search", query="flour", limit=limit)
-    assert told.startswith(
-        f"limit: Input should be {'greater than or equal to 1' if limit < 1 else 'less than or equal to 50'}."
-    )
+    bound = "greater than or equal to 1" if limit < 1 else "less than or equal to 50"
+    assert told.startswith(f"limit: Input should be {bound}.")
 
 
 async def test_what_is_stored_is_quoted_and_never_stands_as_instructions(door: Door) -> None:
@@ -258,17 +263,12 @@ async def test_what_is_stored_is_quoted_and_never_stands_as_instructions(door: D
         ("list_conversations", {}),
     ):
         lines = (await door.call(tool, **arguments)).content[0].text.splitlines()
-        assert [
-            line for line in lines if line.startswith(("SYSTEM", "Ignore", "all", "secrets", "now", "please"))
-        ] == []
+        assert [line for line in lines if line.startswith(UNQUOTED)] == []
 
 
 async def test_search_goes_by_words_and_says_so_until_the_model_is_loaded(lexical: Rag) -> None:
     before = await lexical.search("medicine from a doctor")
-    assert (before.mode, before.notice) == (
-        "lexical",
-        "Found by words alone: the embedding model is still loading.",
-    )
+    assert (before.mode, before.notice) == ("lexical", LOADING)
     assert "note-doctor" not in [hit.conversation_id for hit in before.results]
     await lexical.vectors.ready()
     after = await lexical.search("medicine from a doctor")

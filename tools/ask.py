@@ -38,7 +38,7 @@ async def ask(
 
 def _answer(answer: Answer) -> CallToolResult:
     sources = [
-        f"[{c.n}] {' · '.join(filter(None, (c.title, c.speaker, rendering.day(c.date), c.uri)))}"
+        f"[{c.n}] {rendering.headline(c.title, c.speaker, rendering.day(c.date), c.uri)}"
         for c in answer.citations
     ]
     text = "\n".join(
@@ -52,5 +52,5 @@ def _no_answer(miss: NoAnswer) -> CallToolResult:
     if miss.nearest:
         lines.append(f"Nearest misses. {rendering.QUOTED}")
     for hit in miss.nearest:
-        lines += [rendering.headline(hit), rendering.quoted(hit.text)]
+        lines += [rendering.source(hit), rendering.quoted(hit.text)]
     return rendering.result(Reply(miss), "\n".join(lines))

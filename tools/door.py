@@ -27,7 +27,7 @@ Service = Annotated[Rag, Resolve(current_rag)]
 
 
 class Arguments(FuncMetadata):
-    """Lists are read out of strings, as some clients send them; a text stays one, even if it looks like JSON."""
+    """Lists are read out of strings, as some clients send them; a text stays one, even one like JSON."""
 
     def pre_parse_json(self, data: dict[str, Any]) -> dict[str, Any]:
         fields = self.arg_model.model_fields

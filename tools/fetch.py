@@ -90,9 +90,10 @@ def _render(
         next_position=next_position,
     )
     more = f"\nMore from message {next_position}." if next_position is not None else ""
-    return rendering.result(fetched, f"{fetched.title} · {fetched.url}\n{rendering.QUOTED}\n{text}{more}")
+    head = rendering.headline(fetched.title, fetched.url)
+    return rendering.result(fetched, f"{head}\n{rendering.QUOTED}\n{text}{more}")
 
 
 def _block(message: Message) -> str:
-    head = " · ".join(filter(None, (f"#{message.position}", message.speaker, rendering.day(message.sent_at))))
+    head = rendering.headline(f"#{message.position}", message.speaker, rendering.day(message.sent_at))
     return f"{head}\n{rendering.quoted(message.text)}"

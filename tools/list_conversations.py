@@ -26,9 +26,7 @@ async def list_conversations(
     filters = Filters(source=source, tags=tuple(tags or ()), since=since, until=until)
     page = await rag.list_conversations(filters=filters, title=title, limit=limit, cursor=cursor)
     lines = [
-        " · ".join(
-            filter(None, (c.title, f"{c.message_count} messages", rendering.day(c.ended_at), c.source, c.uri))
-        )
+        rendering.headline(c.title, f"{c.message_count} messages", rendering.day(c.ended_at), c.source, c.uri)
         for c in page.conversations
     ]
     if page.next_cursor:

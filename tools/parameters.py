@@ -12,4 +12,4 @@ Tags = Annotated[list[str] | None, Field(description="Only conversations with al
 Since = Annotated[datetime | None, Field(description="Only from then on, ISO 8601.")]
 Until = Annotated[datetime | None, Field(description="Only before then, ISO 8601.")]
 Cursor = Annotated[str | None, Field(description="next_cursor of the page before.")]
-MaxTokens = Annotated[int, Field(ge=200, le=10_000, description="Budget for the whole result.")]
+MaxTokens = Annotated[int, Field(ge=400, le=10_000, description="Budget for the whole result.")]

@@ -34,8 +34,13 @@ def quoted(text: str) -> str:
     return "\n".join(f"> {line}" for line in text.splitlines())
 
 
-def headline(hit: Hit) -> str:
-    return " · ".join(part for part in (hit.title, hit.speaker, day(hit.date), hit.url) if part)
+def headline(*parts: str | None) -> str:
+    """One line of what is known: a title or a name cannot break out of it."""
+    return " · ".join(" ".join(part.split()) for part in parts if part)
+
+
+def source(hit: Hit) -> str:
+    return headline(hit.title, hit.speaker, day(hit.date), hit.url)
 
 
 def day(date: datetime | None) -> str:

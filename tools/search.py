@@ -66,7 +66,7 @@ def render(found: SearchResult) -> CallToolResult:
     if found.results:
         lines.append(rendering.QUOTED)
     for n, hit in enumerate(found.results, 1):
-        lines += [f"[{n}] {rendering.headline(hit)}", rendering.quoted(hit.text)]
+        lines += [f"[{n}] {rendering.source(hit)}", rendering.quoted(hit.text)]
     if found.omitted:
         lines.append(f"{found.omitted} more hits of this page left out to stay within max_tokens.")
     if found.next_cursor:

@@ -3,6 +3,7 @@
 import io
 import os
 import sys
+from collections.abc import Callable
 from typing import Annotated
 
 import typer
@@ -17,15 +18,14 @@ app = typer.Typer(
     add_completion=False,
     no_args_is_help=True,
     pretty_exceptions_enable=False,
-    rich_markup_mode="rich",
+    rich_markup_mode="markdown",
     context_settings={"help_option_names": ["-h", "--help"]},
     epilog=EXIT_CODES,
 )
 
-SET_UP, USE, KEEP, SERVE = "Set up", "Use", "Keep", "Serve"
-for panel, verbs in {
-    SET_UP: {"demo": service.demo, "install": service.install, "doctor": service.doctor},
-    USE: {
+VERBS: dict[str, dict[str, Callable[..., None]]] = {
+    "Set up": {"demo": service.demo, "install": service.install, "doctor": service.doctor},
+    "Use": {
         "ingest": changes.ingest,
         "search": questions.search,
         "ask": questions.ask,
@@ -33,14 +33,15 @@ for panel, verbs in {
         "list": questions.list_conversations,
         "forget": changes.forget,
     },
-    KEEP: {"status": questions.status, "migrate": changes.migrate, "reembed": changes.reembed},
-}.items():
+    "Keep": {"status": questions.status, "migrate": changes.migrate, "reembed": changes.reembed},
+    "Serve": {"serve": service.serve},
+}
+for panel, verbs in VERBS.items():
     for name, verb in verbs.items():
         app.command(name, rich_help_panel=panel)(verb)
-app.command("serve", rich_help_panel=SERVE)(service.serve)
 app.command(
     "stdio",
-    rich_help_panel=SERVE,
+    rich_help_panel="Serve",
     add_help_option=False,
     context_settings={"allow_extra_args": True, "ignore_unknown_options": True},
 )(service.stdio)
@@ -60,8 +61,8 @@ def root(
 ) -> None:
     """The memory of what people and their assistants have already said and written.
 
-    Try it with `mcp-rag demo`; give it to your assistant with `mcp-rag install`; fill it with
-    `mcp-rag ingest`. Settings are environment variables that begin with MCP_RAG_.
+    Try it with `mcp-rag demo`, fill it with `mcp-rag ingest`, and give it to your assistant with
+    `mcp-rag install`. Settings are environment variables that begin with MCP_RAG_.
     """
 
 
@@ -82,7 +83,7 @@ def run() -> None:
 
 def _exit_code() -> int:
     try:
-        app()
+        app(prog_name="mcp-rag")
     except SystemExit as end:
         return end.code if isinstance(end.code, int) else 0
     except RagError as error:

@@ -18,15 +18,6 @@ from mcp_rag.postgres import schema
 from mcp_rag.rag import Rag
 from mcp_rag.settings import Settings
 
-INGEST_HELP = """\
-Store conversations and documents from files. Repeat it freely: only what is new is added.
-
-Each conversation is stored whole or not at all, so Ctrl-C loses nothing that was stored before.
-
-Forms that can be read, by the source that they are given:
-
-""" + "\n".join(f"- {name}: {form}" for name, form in importers.forms().items())
-
 
 class Migrated(Frozen):
     """What the database is ready for now."""
@@ -42,7 +33,7 @@ class Reembedded(Frozen):
 
 def ingest(
     paths: Annotated[
-        list[Path], typer.Argument(metavar="PATH...", help="Files or folders; - is one text on stdin.")
+        list[Path], typer.Argument(metavar="PATH", help="Files or folders; - is one text on stdin.")
     ],
     conversation_id: Annotated[
         str | None, typer.Option(metavar="ID", help="Name for the one conversation that there is.")
@@ -62,6 +53,13 @@ def ingest(
     ] = False,
     as_json: AsJson = False,
 ) -> None:
+    """Store conversations and documents from files.
+
+    Repeat it freely: only what is new is added. Each conversation is stored whole or not at all, so Ctrl-C
+    loses nothing that was stored before. The forms that can be read:
+
+    {forms}
+    """
     piped = standard_input(conversation_id) if STANDARD_INPUT in paths else b""
     wishes = Wishes(conversation_id, title, source, tuple(tags or ()), kind, restore)
     work = Work(wishes, piped)
@@ -85,9 +83,14 @@ def ingest(
         raise typer.Exit(exit_code(end) if end else FAILED)
 
 
+ingest.__doc__ = (ingest.__doc__ or "").format(
+    forms="\n    ".join(f"- {form}" for form in importers.forms().values())
+)
+
+
 def forget(
     ids: Annotated[
-        list[str] | None, typer.Argument(metavar="[ID]...", help="Conversations, or addresses of them.")
+        list[str] | None, typer.Argument(metavar="ID", help="Conversations, or addresses of them.")
     ] = None,
     source: Annotated[
         str | None, typer.Option(metavar="NAME", help="All that came from this source.")
@@ -98,9 +101,10 @@ def forget(
     yes: Annotated[bool, typer.Option("--yes", help="Do it. Without, it only says what would go.")] = False,
     as_json: AsJson = False,
 ) -> None:
-    """Erase conversations, or one message, with all that was derived from them.
+    """Erase conversations, or one message, for good.
 
-    What was forgotten is not stored again by a later ingest, unless that has --restore.
+    All that was derived goes along. What was forgotten is not stored again by a later ingest, unless that
+    has --restore.
     """
     addresses = [_address(each) for each in ids or ()]
     positions = {each.position for each in addresses} - {None}
@@ -130,9 +134,10 @@ def migrate(
     ] = False,
     as_json: AsJson = False,
 ) -> None:
-    """Bring the database to the schema of this version, and give the configured model's vectors an index.
+    """Bring the database to the schema of this version.
 
-    Several may run at once. The embedded server's database is migrated whenever it is used.
+    Also gives the vectors of the configured model an index. Several may run at once. The embedded server's
+    database is migrated whenever it is used.
     """
     if print_config:
         typer.echo(schema.config_file())
@@ -183,7 +188,7 @@ async def _dimensions(settings: Settings) -> int:
         await embedder.load()
         return embedder.model.dimensions
     except ModelError as error:
-        cause = f"The database is at revision {schema.REVISION}, but the model's vectors have no index: {error.cause}"
+        cause = f"At revision {schema.REVISION}, but without an index for the model's vectors: {error.cause}"
         raise type(error)(cause, remedy=error.remedy) from error
     finally:
         await embedder.close()

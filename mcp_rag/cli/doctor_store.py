@@ -25,7 +25,8 @@ PATIENCE = 10
 """Seconds that a database has to answer."""
 
 VERSIONS = """
-SELECT current_setting('server_version') AS server, current_setting('server_version_num')::integer / 10000 AS major,
+SELECT current_setting('server_version') AS server,
+    current_setting('server_version_num')::integer / 10000 AS major,
     coalesce(installed_version, default_version) AS pgvector
 FROM (VALUES ('vector')) wanted (name) LEFT JOIN pg_available_extensions USING (name)
 """
@@ -104,7 +105,7 @@ async def _server(database: Database) -> list[Check]:
     with translated():
         connection = await asyncpg.connect(database.owner_url, timeout=PATIENCE)
         try:
-            found = await connection.fetchrow(VERSIONS)
+            (found,) = await connection.fetch(VERSIONS)
             unprotected = [row["relname"] for row in await connection.fetch(UNPROTECTED)]
             role = await connection.fetchrow(ROLE, APPLICATION_ROLE)
         finally:

@@ -69,10 +69,11 @@ class Intake(Frozen):
 
 def told(intake: Intake) -> Iterator[Shown]:
     """One receipt for all, and a word on each thing that was left out."""
-    counts = [f"{intake.added:,} messages added"]
-    for name in ("updated", "unchanged", "removed", "skipped"):
-        if count := getattr(intake, name):
-            counts.append(f"{count:,} {name}")
+    others = {name: getattr(intake, name) for name in ("updated", "unchanged", "removed", "skipped")}
+    counts = [
+        f"{_counted(intake.added, 'message')} added",
+        *(f"{count:,} {name}" for name, count in others.items() if count),
+    ]
     yield block(
         (f"{_counted(intake.conversations, 'conversation')} stored: ", "bold"), f"{', '.join(counts)}."
     )

@@ -33,7 +33,7 @@ Until = Annotated[
     typer.Option(parser=moment, metavar="WHEN", help="Only before then, written the same way."),
 ]
 Cursor = Annotated[str | None, typer.Option(help="Go on where the page before ended.", metavar="CURSOR")]
-Words = Annotated[list[str], typer.Argument(metavar="WORDS...", show_default=False)]
+Words = Annotated[list[str], typer.Argument(metavar="WORD", show_default=False)]
 
 
 def filters(

@@ -30,9 +30,9 @@ def search(
     at_once: Wait = False,
     as_json: AsJson = False,
 ) -> None:
-    """Find what was said or written, by words and by meaning; best first.
+    """Find what was said or written.
 
-    Exits with 1 when the store holds nothing on it.
+    By words and by meaning, best first. Exits with 1 when the store holds nothing on it.
     """
     filters = options.filters(
         conversation_id=conversation_id,
@@ -64,9 +64,9 @@ def ask(
     until: Until = None,
     as_json: AsJson = False,
 ) -> None:
-    """Answer a question with quotes that were checked word for word, or say that the store does not know.
+    """Get an answer, with its sources.
 
-    Exits with 1 when it does not.
+    Every quote in it was checked word for word. Exits with 1 when the store does not know.
     """
     filters = options.filters(
         conversation_id=conversation_id,
@@ -102,7 +102,7 @@ def fetch(
     limit: Annotated[int, typer.Option(min=1, max=100_000, help="At most so many messages.")] = 200,
     as_json: AsJson = False,
 ) -> None:
-    """Read a conversation, or a message with what was said around it, word for word."""
+    """Read a conversation, or what was said around a message."""
     where = Address.parse(address)
 
     async def fetched(rag: Rag) -> Extract:
@@ -136,7 +136,7 @@ def list_conversations(
 
 
 def status(as_json: AsJson = False) -> None:
-    """Say how much the store holds and whether its parts are ready."""
+    """See how much is stored, and whether all is ready."""
 
     async def asked(rag: Rag) -> Status:
         await model_loaded(rag)

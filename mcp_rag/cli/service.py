@@ -1,6 +1,5 @@
 """The verbs of setting up and serving: demo, install, doctor, serve, stdio."""
 
-import json
 import sys
 from pathlib import Path
 from typing import Annotated
@@ -19,7 +18,10 @@ from mcp_rag.settings import Settings
 
 
 def demo(as_json: AsJson = False) -> None:
-    """Put real conversations in and take answers out, in a store of its own that is gone afterwards."""
+    """See it work: conversations in, answers out.
+
+    It runs on examples, in a store of its own that is gone afterwards; yours is not touched.
+    """
     shown = run(demonstration.given(read_settings(), aloud=not as_json))
     if as_json:
         output.show_json(shown.model_dump(mode="json"))
@@ -37,10 +39,11 @@ def install(
     ] = None,
     as_json: AsJson = False,
 ) -> None:
-    """Give this memory to an MCP client, in the file where it keeps its configuration.
+    """Give this memory to an MCP client.
 
-    What else is in the file stays as it is; a file with comments is left alone, and you are shown what to
-    add. The MCP_RAG_ settings of this shell go along, except secrets.
+    It is written into the file where the client keeps its configuration. What else is in there stays as it
+    is; a file with comments is left alone, and you are shown what to add. The MCP_RAG_ settings of this
+    shell go along, except secrets.
     """
     done = installation.install(client, name=name, project=project, write=not print_only)
     for variable in done.left_out:
@@ -49,7 +52,10 @@ def install(
 
 
 def doctor(as_json: AsJson = False) -> None:
-    """Look at everything that can be wrong, and say what to do about it. Exits with 1 if something is."""
+    """See what is wrong, and what to do about it.
+
+    Exits with 1 if something is.
+    """
     found = run(examination.examined())
     output.show(found, examination.told(found), as_json=as_json)
     if not found.ok:
@@ -62,7 +68,10 @@ def serve(
         int | None, typer.Option(min=0, max=65535, help="Port, instead of MCP_RAG_PORT; 0 takes any.")
     ] = None,
 ) -> None:
-    """Serve MCP over HTTP: streamable HTTP at /mcp, SSE at /sse. Ends on Ctrl-C."""
+    """Serve MCP over HTTP.
+
+    Streamable HTTP is at /mcp, SSE at /sse. Ends on Ctrl-C.
+    """
     # It brings the whole MCP SDK along, which no other verb waits for.
     from mcp_rag import server
 
@@ -76,5 +85,5 @@ def serve(
 
 
 def stdio(context: typer.Context) -> None:
-    """Speak MCP over stdin and stdout: the command that clients start."""
+    """Speak MCP over stdin and stdout, as clients start it."""
     sys.exit(pipe.main(context.args))
