@@ -15,7 +15,6 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
-
 _WIDTH = 150
 """Columns of the table where no terminal says how many."""
 

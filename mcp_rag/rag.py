@@ -2,6 +2,9 @@
 
 from collections.abc import Callable, Sequence
 
+import numpy as np
+from numpy.typing import NDArray
+
 from mcp_rag import __version__, content, cursors, erasure, evidence, ingestion, lexicon, ranking
 from mcp_rag.errors import InvalidInput, UnknownConversation, UnknownMessage
 from mcp_rag.models import (

@@ -14,7 +14,7 @@ from mcp_rag import compose, importers
 from mcp_rag.cli import output, rendering
 from mcp_rag.cli.clients import NAME
 from mcp_rag.cli.install import command
-from mcp_rag.cli.output import Rows, Shown, block
+from mcp_rag.cli.output import Shown, block
 from mcp_rag.errors import UnreadableSource
 from mcp_rag.importers import Unread
 from mcp_rag.models import Answer, Frozen, NewConversation, NoAnswer, SearchResult
@@ -96,19 +96,13 @@ async def _own_store() -> AsyncIterator[Path]:
 
 async def _put_in(rag: Rag, stage: _Stage) -> tuple[tuple[FileReceipt, ...], int]:
     stage.title("What goes in")
-    stored = tuple([await _store(rag, name) for name in FILES])
-    stage.show(
-        Rows(
-            ("File", "Conversations", "Messages", "Added when sent again"),
-            tuple((each.file, str(each.conversations), str(each.added), str(each.again)) for each in stored),
-        )
-    )
+    stored = tuple([await _store(rag, name, stage) for name in FILES])
     with output.progress("Embedding", "passages", (await rag.status()).passages) as done:
         embedded = await rag.vectors.drain(done)
     return stored, embedded
 
 
-async def _store(rag: Rag, name: str) -> FileReceipt:
+async def _store(rag: Rag, name: str, stage: _Stage) -> FileReceipt:
     added = []
     for _ in range(2):
         receipts = [
@@ -123,7 +117,10 @@ async def _store(rag: Rag, name: str) -> FileReceipt:
             for new in await asyncio.to_thread(lambda: list(_conversations(name)))
         ]
         added.append(sum(receipt.added for receipt in receipts))
-    return FileReceipt(file=name, conversations=len(receipts), added=added[0], again=added[1])
+    receipt = FileReceipt(file=name, conversations=len(receipts), added=added[0], again=added[1])
+    counts = f"{receipt.conversations:>4} conversations {receipt.added:>5} messages"
+    stage.show(block(f"{name:<20}{counts}", (f"   sent again: {receipt.again} added", "dim"), indent=3))
+    return receipt
 
 
 def _conversations(name: str) -> Iterator[NewConversation]:

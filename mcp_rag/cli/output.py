@@ -52,7 +52,7 @@ class Block:
 
     @property
     def rich(self) -> RenderableType:
-        return Padding(self.text, (0, 0, 0, self.indent))
+        return Padding(self.text, (0, 0, 0, self.indent), expand=False)
 
     @property
     def plain(self) -> str:

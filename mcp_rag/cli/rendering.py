@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Iterator
 from datetime import datetime
 
-from mcp_rag.cli.output import Block, Rows, Shown, block, on_one_line, visible
+from mcp_rag.cli.output import Rows, Shown, block, on_one_line, visible
 from mcp_rag.models import (
     Answer,
     Citation,
@@ -22,6 +22,8 @@ CONFIDENCE = {"high": "green", "low": "yellow", "none": "red"}
 
 def search_result(found: SearchResult) -> Iterator[Shown]:
     yield from hits(found.results)
+    if found.results:
+        yield block("")
     if found.notice:
         yield block((found.notice, "yellow"))
     shown = f"{len(found.results)} of {found.total} hits, confidence "
@@ -32,10 +34,12 @@ def search_result(found: SearchResult) -> Iterator[Shown]:
 
 def hits(found: Iterable[Hit]) -> Iterator[Shown]:
     for n, hit in enumerate(found, 1):
-        yield block(f"{n}. ", (on_one_line(hit.title), "bold"), (f"  {hit.score:.2f}", "dim"))
-        yield _origin(hit.speaker, hit.date, hit.url)
+        if n > 1:
+            yield block("")
+        origin = _origin(hit.title, hit.speaker, hit.date)
+        yield block(f"{n}. ", *origin, (f"  {hit.score:.2f}", "dim"))
+        yield block((hit.url, "cyan"), indent=3)
         yield block(visible(hit.text.strip()), indent=3)
-        yield block("")
 
 
 def reply(given: Answer | NoAnswer) -> Iterator[Shown]:
@@ -50,6 +54,7 @@ def reply(given: Answer | NoAnswer) -> Iterator[Shown]:
     yield block("")
     for citation in given.citations:
         yield from _citation(citation)
+    yield block("")
     confidence = (given.confidence, CONFIDENCE[given.confidence])
     yield block("Confidence ", confidence, f", {given.provider}.")
 
@@ -118,16 +123,16 @@ def day(date: datetime | None) -> str:
     return f"{date:%Y-%m-%d}" if date else ""
 
 
-def _origin(speaker: str | None, date: datetime | None, address: str) -> Block:
-    facts = " · ".join(part for part in (on_one_line(speaker or ""), day(date)) if part)
-    return block((f"{facts} · " if facts else "", "dim"), (address, "cyan"), indent=3)
+def _origin(title: str, speaker: str | None, date: datetime | None) -> tuple[tuple[str, str], ...]:
+    """Where words are from, as parts of a line."""
+    facts = [on_one_line(fact) for fact in (speaker or "", day(date)) if fact]
+    return ((on_one_line(title), "bold"), *((f" · {fact}", "dim") for fact in facts))
 
 
 def _citation(citation: Citation) -> Iterator[Shown]:
-    yield block(f"[{citation.n}] ", (on_one_line(citation.title), "bold"))
-    yield _origin(citation.speaker, citation.date, citation.uri)
-    if citation.verified:
-        yield block(("✓ ", "green"), "the quote stands there word for word", indent=3)
+    origin = _origin(citation.title, citation.speaker, citation.date)
+    yield block(f"[{citation.n}] ", *origin, ("  ✓ verified" if citation.verified else "", "green"))
+    yield block((citation.uri, "cyan"), indent=4)
 
 
 def _message(message: Message) -> Iterator[Shown]:
