@@ -85,7 +85,12 @@ def _upgrade(owner_url: str) -> None:
     # Half a second of imports that a start with a current schema never pays.
     from alembic import command
     from alembic.config import Config
+    from sqlalchemy.exc import DBAPIError
 
     config = Config(str(config_file()))
     config.attributes["url"] = owner_url
-    command.upgrade(config, REVISION)
+    try:
+        command.upgrade(config, REVISION)
+    except DBAPIError as error:
+        # SQLAlchemy's wrapping of SQLAlchemy's wrapping of what the driver raised.
+        raise (error.orig and error.orig.__cause__) or error from None

@@ -1,0 +1,152 @@
+import asyncio
+import os
+import subprocess
+import sys
+import uuid
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import asyncpg
+import pytest
+from alembic import command
+from alembic.config import Config
+from alembic.script import ScriptDirectory
+
+from mcp_rag import errors
+from mcp_rag.models import Address, NewMessage
+from mcp_rag.postgres import schema
+from mcp_rag.postgres.database import Database
+from mcp_rag.rag import Rag
+from tests import inspection
+from tests.conftest import of_database
+
+MIGRATE = "import asyncio, sys; from mcp_rag.postgres import schema; asyncio.run(schema.migrate(sys.argv[1]))"
+
+
+@pytest.fixture
+async def new_url(postgres: str) -> AsyncIterator[str]:
+    """A database that nobody has migrated yet."""
+    name = f"new_{uuid.uuid4().hex[:12]}"
+    connection = await asyncpg.connect(postgres)
+    await connection.execute(f"CREATE DATABASE {name} TEMPLATE template0")
+    yield of_database(postgres, name)
+    await connection.execute(f"DROP DATABASE {name} WITH (FORCE)")
+    await connection.close()
+
+
+def alembic(url: str, verb: str, revision: str) -> None:
+    config = Config(str(schema.config_file()))
+    config.attributes["url"] = url
+    getattr(command, verb)(config, revision)
+
+
+def structure(url: str) -> str:
+    """The schema to the letter."""
+    from mcp_rag.postgres.binaries import find_binaries
+
+    dump = [find_binaries() / "pg_dump", "--schema-only", "--restrict-key=same", url]
+    return subprocess.run(dump, capture_output=True, text=True, check=True).stdout
+
+
+def test_the_revision_that_a_start_asks_for_is_the_newest_migration() -> None:
+    scripts = ScriptDirectory.from_config(Config(str(schema.config_file())))
+    assert scripts.get_current_head() == schema.REVISION
+
+
+async def test_down_and_up_again_leaves_the_same_schema_and_a_store_that_works(
+    rag: Rag, database_url: str, owner: asyncpg.Connection
+) -> None:
+    await rag.ingest("trip", [NewMessage(text="The tram to the harbour.")])
+    await rag.vectors.drain()
+    before = await asyncio.to_thread(structure, database_url)
+    await asyncio.to_thread(alembic, database_url, "downgrade", "base")
+    assert [row[0] for row in await owner.fetch(TABLES)] == ["alembic_version"]
+    with pytest.raises(errors.SchemaOutdated):
+        await rag.search("tram")
+    await asyncio.to_thread(alembic, database_url, "upgrade", "head")
+    await schema.index_vectors(database_url, 384)
+    assert await asyncio.to_thread(structure, database_url) == before
+    await owner.reload_schema_state()
+    database = Database(url=database_url)
+    await database.open()
+    assert await owner.fetchval("SELECT count(*) FROM conversation") == 0
+    await database.close()
+
+
+TABLES = "SELECT tablename FROM pg_tables WHERE schemaname = 'public'"
+
+
+async def test_upgrading_again_keeps_what_is_stored(
+    rag: Rag, database_url: str, owner: asyncpg.Connection
+) -> None:
+    await rag.ingest("trip", [NewMessage(text="The tram to the harbour.")])
+    await schema.migrate(database_url)
+    assert (await rag.fetch(Address(conversation_id="trip"))).messages[0].text == "The tram to the harbour."
+    assert await inspection.statistics(owner) == await inspection.recount(owner)
+
+
+async def test_two_migrators_at_once_both_succeed(new_url: str) -> None:
+    runs = [
+        await asyncio.create_subprocess_exec(
+            sys.executable, "-c", MIGRATE, new_url, stdin=subprocess.DEVNULL, stderr=subprocess.PIPE
+        )
+        for _ in range(2)
+    ]
+    said = [(await run.communicate())[1] for run in runs]
+    assert [run.returncode for run in runs] == [0, 0], said
+    assert await schema.revision(new_url) == schema.REVISION
+
+
+async def test_a_new_external_database_is_migrated_by_the_first_who_opens_it(new_url: str) -> None:
+    assert await schema.revision(new_url) is None
+    database = Database(url=new_url)
+    await database.open()
+    await database.close()
+    assert await schema.revision(new_url) == schema.REVISION
+
+
+@pytest.mark.parametrize("revision", ["0000", "9999"])
+async def test_an_external_database_of_another_version_is_refused_and_left_alone(
+    database_url: str, owner: asyncpg.Connection, revision: str
+) -> None:
+    await owner.execute("UPDATE alembic_version SET version_num = $1", revision)
+    with pytest.raises(errors.SchemaOutdated) as caught:
+        await Database(url=database_url).open()
+    assert (
+        caught.value.cause == f"The database is at revision {revision}, this version needs {schema.REVISION}."
+    )
+    assert "mcp-rag migrate" in caught.value.remedy
+    assert await schema.revision(database_url) == revision
+
+
+async def test_a_role_that_may_not_make_tables_is_told_what_the_database_refused(
+    new_url: str, postgres: str
+) -> None:
+    connection = await asyncpg.connect(postgres)
+    await connection.execute("DROP ROLE IF EXISTS weak")
+    await connection.execute("CREATE ROLE weak")
+    with pytest.raises(errors.StoreError) as caught:
+        await Database(url=f"{new_url}&role=weak").open()
+    assert "permission denied" in caught.value.cause
+    await connection.execute("DROP ROLE weak")
+    await connection.close()
+
+
+def test_alembic_finds_the_database_from_any_directory(database_url: str, tmp_path: Path) -> None:
+    environment = {
+        name: value for name, value in os.environ.items() if not name.startswith(("MCP_RAG_", "ALEMBIC"))
+    }
+    environment |= {
+        "ALEMBIC_CONFIG": str(schema.config_file()),
+        "MCP_RAG_DATABASE_URL": database_url,
+        "PYTHONPATH": os.pathsep.join(sys.path),
+    }
+    run = subprocess.run(
+        [sys.executable, "-m", "alembic", "current"],
+        cwd=tmp_path,
+        env=environment,
+        capture_output=True,
+        text=True,
+    )
+    assert run.stdout.split() == [schema.REVISION, "(head)"], run.stderr
+    assert run.returncode == 0
