@@ -7,7 +7,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mcp_rag import lexicon, passages
-from mcp_rag.models import Evidence, Hit, Sentence
+from mcp_rag.models import Citation, Draft, Evidence, Hit, Sentence
+from mcp_rag.postgres.store import Transaction
+from mcp_rag.snippets import stands_in
 from mcp_rag.vectors import Vectors
 
 SOURCES = 6
@@ -43,6 +45,26 @@ async def gather(
         )
         for hit, pieces in split
     ]
+
+
+async def verified(tx: Transaction, draft: Draft, read: Sequence[Evidence]) -> tuple[Citation, ...]:
+    """The draft's quotes as citations, each compared with the message as it is stored; none if one fails."""
+    citations = []
+    for n, quote in enumerate(draft.quotes, 1):
+        hit = read[quote.source].hit
+        stored = await tx.messages(hit.conversation_id, first=hit.position, last=hit.position)
+        citations.append(
+            Citation(
+                n=n,
+                uri=hit.url,
+                quote=quote.text,
+                title=hit.title,
+                speaker=hit.speaker,
+                date=hit.date,
+                verified=any(stands_in(quote.text, message.text) for message in stored),
+            )
+        )
+    return tuple(citations) if all(citation.verified for citation in citations) else ()
 
 
 def _split(text: str) -> list[str]:

@@ -1,21 +1,20 @@
 """Class Rag: ingest, search, ask, fetch, list, forget. Read this file to know what the service does."""
 
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
 from mcp_rag import __version__, content, cursors, erasure, evidence, ingestion, lexicon, ranking
 from mcp_rag.errors import InvalidInput, UnknownConversation, UnknownMessage
+from mcp_rag.hits import fitting, hit
 from mcp_rag.models import (
     EVERYTHING,
     Address,
     Answer,
-    Citation,
     ConversationPage,
-    Draft,
     Erasure,
-    Evidence,
     Extract,
     Filters,
     Hit,
@@ -30,15 +29,10 @@ from mcp_rag.ports import Answerer, Embedder
 from mcp_rag.postgres.store import Store, Transaction
 from mcp_rag.ranking import Ranked
 from mcp_rag.reconciliation import identify, reconcile
-from mcp_rag.snippets import snippet, stands_in
 from mcp_rag.vectors import Vectors
 
 DEFAULT_TENANT = 1
 LARGEST_PAGE = 50
-SNIPPET = 320
-"""Characters of a hit's text, unless the whole passage is asked for."""
-SHORTEST_SNIPPET = 60
-"""Characters to which a hit that fits no budget is cut at most."""
 NEAREST = 3
 """Near misses that come with the word that nothing answers."""
 
@@ -135,27 +129,25 @@ class Rag:
             raise InvalidInput(f"limit is {limit}.", remedy=f"Ask for 1 to {LARGEST_PAGE} hits a page.")
         asked = (query, filters)
         (start,) = cursors.decode(cursor, asked, int) if cursor else (0,)
-        ranked, _, notice = await self._ranked(query, filters)
-        hits = [self._hit(item, query, whole=whole) for item in ranked[start : start + limit]]
-        sure = ranking.confidence(ranked)
+        found = await self._find(query, filters)
+        hits = found.hits(start, start + limit, whole=whole)
+        sure = ranking.confidence(found.ranked)
 
-        def page(shown: list[Hit]) -> SearchResult:
+        def page(shown: Sequence[Hit]) -> SearchResult:
             end = start + len(shown)
             return SearchResult(
                 results=tuple(shown),
                 confidence=sure,
-                mode="lexical" if notice else "hybrid",
-                total=len(ranked),
+                mode="lexical" if found.notice else "hybrid",
+                total=len(found.ranked),
                 omitted=len(hits) - len(shown),
-                next_cursor=cursors.encode(asked, [end]) if end < len(ranked) else None,
-                notice=notice,
+                next_cursor=cursors.encode(asked, [end]) if end < len(found.ranked) else None,
+                notice=found.notice,
             )
 
-        shown = hits
-        while fits and shown and not fits(page(shown)):
-            if len(shown) == 1 and len(shown[0].text) <= SHORTEST_SNIPPET:
-                break
-            shown = shown[:-1] or [self._cut(shown[0], query)]
+        if fits is None:
+            return page(hits)
+        shown = fitting(hits, found.terms, lambda some: fits(page(some)), tenant_id=self._tenant_id)
         return page(shown)
 
     async def ask(self, question: str, *, filters: Filters = EVERYTHING) -> Answer | NoAnswer:
@@ -165,15 +157,16 @@ class Rag:
             InvalidInput, ModelMismatch, StoreUnavailable: as `search` does.
         """
         question = content.query(question)
-        ranked, vector, _ = await self._ranked(question, filters)
-        nearest = tuple(self._hit(item, question) for item in ranked[:NEAREST])
-        sure = ranking.confidence(ranked)
+        found = await self._find(question, filters)
+        nearest = tuple(found.hits(0, NEAREST))
+        sure = ranking.confidence(found.ranked)
         if sure == "none":
             return NoAnswer(reason="The store holds nothing that answers this.", nearest=nearest)
-        hits = [self._hit(item, question, whole=True) for item in ranked[: evidence.SOURCES]]
-        read = await evidence.gather(question, vector, hits, self.vectors, tenant_id=self._tenant_id)
+        hits = found.hits(0, evidence.SOURCES, whole=True)
+        read = await evidence.gather(question, found.vector, hits, self.vectors, tenant_id=self._tenant_id)
         draft = await self._answerer.answer(question, read)
-        citations = await self._verified(draft, read) if draft else ()
+        async with self._store.transaction(self._tenant_id, readonly=True) as tx:
+            citations = await evidence.verified(tx, draft, read) if draft else ()
         if draft is None or not citations:
             return NoAnswer(reason="What was found does not answer this.", nearest=nearest)
         return Answer(text=draft.text, citations=citations, confidence=sure, provider=draft.provider)
@@ -287,13 +280,8 @@ class Rag:
             notice=self.vectors.notice,
         )
 
-    async def _ranked(
-        self, query: str, filters: Filters
-    ) -> tuple[list[Ranked], NDArray[np.float32] | None, str | None]:
-        """Every passage that either leg found, ranked, in one round trip to the database.
-
-        With the query's vector, or None and why the ranking goes by words alone.
-        """
+    async def _find(self, query: str, filters: Filters) -> "Found":
+        """Every passage that either leg found, ranked, in one round trip to the database."""
         filters = content.filters(filters)
         terms = lexicon.query_terms(query, tenant_id=self._tenant_id)
         vector, notice = await self.vectors.of_query(query)
@@ -301,51 +289,7 @@ class Rag:
             candidates = await tx.search(
                 terms, vector, filters, model_key=self.vectors.model_key, dimensions=self.vectors.dimensions
             )
-        return ranking.rank(candidates), vector, notice
-
-    def _hit(self, item: Ranked, query: str, *, whole: bool = False) -> Hit:
-        found = item.candidate
-        address = Address(conversation_id=found.conversation_id, position=found.position)
-        wanted = lexicon.query_terms(query, tenant_id=self._tenant_id)
-        return Hit(
-            id=address.id,
-            title=found.title or found.conversation_id,
-            url=address.uri,
-            conversation_id=found.conversation_id,
-            position=found.position,
-            speaker=found.speaker,
-            date=found.sent_at,
-            text=found.text
-            if whole
-            else snippet(found.text, wanted, tenant_id=self._tenant_id, width=SNIPPET),
-            score=round(item.score, 4),
-        )
-
-    def _cut(self, hit: Hit, query: str) -> Hit:
-        """The hit with two thirds of its text, those that match best."""
-        wanted = lexicon.query_terms(query, tenant_id=self._tenant_id)
-        text = snippet(hit.text, wanted, tenant_id=self._tenant_id, width=len(hit.text) * 2 // 3)
-        return hit.model_copy(update={"text": text})
-
-    async def _verified(self, draft: Draft, read: Sequence[Evidence]) -> tuple[Citation, ...]:
-        """The draft's quotes as citations, each compared with the message as it is stored."""
-        citations = []
-        async with self._store.transaction(self._tenant_id, readonly=True) as tx:
-            for n, quote in enumerate(draft.quotes, 1):
-                hit = read[quote.source].hit
-                stored = await tx.messages(hit.conversation_id, first=hit.position, last=hit.position)
-                citations.append(
-                    Citation(
-                        n=n,
-                        uri=hit.url,
-                        quote=quote.text,
-                        title=hit.title,
-                        speaker=hit.speaker,
-                        date=hit.date,
-                        verified=any(stands_in(quote.text, message.text) for message in stored),
-                    )
-                )
-        return tuple(citations) if all(citation.verified for citation in citations) else ()
+        return Found(ranking.rank(candidates), terms, vector, notice, self._tenant_id)
 
     async def _unknown(
         self, tx: Transaction, conversation_id: str, position: int | None = None
@@ -355,3 +299,20 @@ class Rag:
         near = await tx.similar_conversation_ids(conversation_id[:40], limit=3)
         remedy = f"Did you mean {', '.join(map(repr, near))}?" if near else None
         return UnknownConversation(f"No conversation has the id {conversation_id!r}.", remedy=remedy)
+
+
+@dataclass(frozen=True)
+class Found:
+    """What a question found, and what it was found by."""
+
+    ranked: list[Ranked]
+    terms: dict[int, int]
+    vector: NDArray[np.float32] | None
+    notice: str | None
+    """Why it went by words alone, when it did."""
+    tenant_id: int
+
+    def hits(self, start: int, stop: int, *, whole: bool = False) -> list[Hit]:
+        return [
+            hit(item, self.terms, tenant_id=self.tenant_id, whole=whole) for item in self.ranked[start:stop]
+        ]

@@ -1,4 +1,4 @@
-"""Another process with the service on a database: `python store_process.py URL ORDER [ARGUMENTS]`.
+"""Another process with the service on a database: `python -m tests.store_process URL ORDER [ARGUMENTS]`.
 
 ingest ID JSON    store these texts as the messages of a conversation, print the receipt, wait to be killed
 drain             load the model and embed all that waits, printing what each batch had
@@ -6,12 +6,14 @@ drain             load the model and embed all that waits, printing what each ba
 
 import asyncio
 import json
+import os
 import subprocess
 import sys
 from typing import Any, Self
 
 from pydantic import SecretStr
 
+from mcp_rag import log
 from mcp_rag.compose import open_rag
 from mcp_rag.models import NewMessage
 from mcp_rag.rag import Rag
@@ -23,7 +25,8 @@ class StoreProcess:
 
     def __init__(self, url: str, *order: str) -> None:
         self._process = subprocess.Popen(
-            [sys.executable, __file__, url, *order],
+            [sys.executable, "-m", __name__, url, *order],
+            env=os.environ | {"PYTHONPATH": os.pathsep.join(sys.path)},
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.DEVNULL,
@@ -57,6 +60,7 @@ async def drain(rag: Rag) -> None:
 
 
 async def main(url: str, order: str, *arguments: str) -> None:
+    log.configure("error", "text")
     async with open_rag(Settings(database_url=SecretStr(url)), work=False) as rag:
         await {"ingest": ingest, "drain": drain}[order](rag, *arguments)
 

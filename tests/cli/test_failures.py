@@ -4,8 +4,10 @@ import subprocess
 import sys
 
 import pytest
+from typer.testing import CliRunner
 
 from mcp_rag import __version__
+from mcp_rag.cli.app import app
 from tests.cli.command import Command
 
 NOBODY = "postgresql://nobody@127.0.0.1:1/nothing"
@@ -24,9 +26,11 @@ def test_help_lists_every_verb_and_the_exit_codes(anywhere: Command) -> None:
     assert anywhere("--version").out == f"mcp-rag {__version__}\n"
 
 
-@pytest.mark.parametrize("verb", VERBS)
-def test_every_verb_explains_itself(anywhere: Command, verb: str) -> None:
-    assert "Usage: mcp-rag" in anywhere(verb, "--help").out
+@pytest.mark.parametrize("verb", sorted(set(VERBS) - {"stdio"}))
+def test_every_verb_explains_itself(verb: str) -> None:
+    told = CliRunner().invoke(app, [verb, "--help"])
+    assert told.exit_code == 0
+    assert "--json" in told.output or verb == "serve"
 
 
 def test_an_unreachable_database_exits_with_3(anywhere: Command) -> None:

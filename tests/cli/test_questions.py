@@ -45,7 +45,17 @@ def test_a_terminal_gets_colours(reading: Command) -> None:
 
 
 def test_pages_of_json_follow_one_another(reading: Command) -> None:
-    arguments = ("search", "sourdough", "--limit", "2", "--source", "claude", "--since", "2025-01-01", "--json")
+    arguments = (
+        "search",
+        "sourdough",
+        "--limit",
+        "2",
+        "--source",
+        "claude",
+        "--since",
+        "2025-01-01",
+        "--json",
+    )
     first = SearchResult.model_validate(reading(*arguments).document)
     assert first.mode == "hybrid"
     second = SearchResult.model_validate(reading(*arguments, "--cursor", str(first.next_cursor)).document)

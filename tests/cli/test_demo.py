@@ -1,0 +1,89 @@
+"""mcp-rag demo: what it shows, and that nothing of it stays."""
+
+import signal
+import uuid
+from pathlib import Path
+
+import psutil
+import pytest
+
+from mcp_rag.postgres.embedded import EmbeddedServer
+from tests.cli.command import PATIENCE, Command, Finished, stopped
+
+MARK = "MCP_RAG_TEST_MARK"
+
+
+class Demo:
+    """A demo under way, with a folder of its own for what is temporary."""
+
+    def __init__(self, command: Command, temporary: Path, *arguments: str) -> None:
+        temporary.mkdir()
+        self._mark, self._temporary = uuid.uuid4().hex, temporary
+        command = command.with_environment(TMPDIR=str(temporary), **{MARK: self._mark})
+        self.process = command.start("demo", *arguments)
+        self._home = EmbeddedServer(self._folder()).home
+
+    def _folder(self) -> Path:
+        while not (found := list(self._temporary.glob("mcp-rag-demo-*"))):
+            assert self.process.poll() is None, self.process.communicate()
+        return found[0]
+
+    def finished(self) -> Finished:
+        out, err = self.process.communicate(timeout=PATIENCE)
+        return Finished(self.process.returncode, out.decode(), err.decode())
+
+    def server_is_there(self) -> bool:
+        return (self._home / "data18" / "postmaster.pid").exists()
+
+    def left(self) -> list[str]:
+        """The processes and files that are there although it has ended."""
+        files = [str(path) for path in (*self._temporary.iterdir(), self._home) if path.exists()]
+        return files + [str(process) for process in psutil.process_iter() if self._is_ours(process)]
+
+    def _is_ours(self, process: psutil.Process) -> bool:
+        try:
+            return process.environ().get(MARK) == self._mark
+        except (psutil.Error, OSError):
+            return False
+
+
+def test_the_demo_shows_the_main_job_and_leaves_nothing(anywhere: Command, tmp_path: Path) -> None:
+    demo = Demo(
+        anywhere.with_environment(MCP_RAG_DATABASE_URL="postgresql://x@127.0.0.1:1/x"), tmp_path / "t"
+    )
+    told = demo.finished()
+    assert told.code == 0, told
+    for shown in (
+        "31 conversations   228 messages   sent again: 0 added",
+        "Search  opening date of the harbour café",
+        "conversation://6719be91-9a62-480d-9e5a-90f6a4dfe13c/messages/0",
+        "✓ verified",
+        "€1,612.45",
+        "Not in the store.",
+        '{"mcpServers": {"mcp-rag": {"command": ',
+    ):
+        assert shown in told.out
+    assert "\x1b" not in told.out + told.err
+    assert demo.left() == []
+
+
+def test_the_demo_needs_no_home_and_speaks_json(anywhere: Command, tmp_path: Path) -> None:
+    homeless = anywhere.with_environment(HOME=None, MCP_RAG_DATA_DIR=None)
+    demo = Demo(homeless, tmp_path / "t", "--json")
+    told = demo.finished()
+    assert told.code == 0, told
+    assert [each["added"] for each in told.document["stored"]] == [228, 13, 58]
+    assert all(found["results"] for found in told.document["searches"].values())
+    assert [answer["answered"] for answer in told.document["answers"].values()] == [True, False]
+    assert demo.left() == []
+
+
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_a_stopped_demo_leaves_nothing(
+    anywhere: Command, tmp_path: Path, number: signal.Signals, code: int
+) -> None:
+    demo = Demo(anywhere, tmp_path / "t")
+    while not demo.server_is_there():
+        assert demo.process.poll() is None
+    assert stopped(demo.process, number).code == code
+    assert demo.left() == []

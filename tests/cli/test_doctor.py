@@ -1,0 +1,81 @@
+"""mcp-rag doctor, where all is well and where something is wrong."""
+
+import json
+import socket
+from typing import Any
+
+import asyncpg
+
+from mcp_rag.cli.checks import Check
+from mcp_rag.cli.clients import NAME
+from tests.cli.command import Command
+
+CHECKS = {
+    "Program", "Settings", "Database", "pgvector", "Row security", "Schema", "Contents", "Vectors",
+    "Model of the store", "Model files", "Test embedding", "Data folder", "Resident server", "Port of serve",
+    "Claude Desktop", "Claude Code", "VS Code", "Cursor",
+}  # fmt: skip
+
+
+def checks(document: Any) -> dict[str, Check]:
+    return {each["name"]: Check.model_validate(each) for each in document["checks"]}
+
+
+def test_where_all_is_well_nothing_fails(reading: Command) -> None:
+    found = reading.with_environment(MCP_RAG_PORT="0")("doctor", "--json").document
+    assert found["ok"] is True
+    assert checks(found).keys() == CHECKS
+    said = {check.name: (check.verdict, check.found) for check in checks(found).values()}
+    assert [name for name, (verdict, _) in said.items() if verdict not in ("ok", "skip")] == []
+    assert said["Row security"] == ("ok", "forced, and mcp_rag_app cannot get around it")
+    assert said["Model of the store"] == ("ok", "bge-small-en-v1.5, as configured")
+    assert "checksums compared" in said["Model files"][1]
+
+
+def test_people_read_one_line_for_each_check_and_a_remedy_below(anywhere: Command) -> None:
+    lost = anywhere.with_environment(
+        MCP_RAG_DATABASE_URL="postgresql://nobody@127.0.0.1:1/nothing", MCP_RAG_TYPO="1"
+    )
+    lines = lost("doctor", code=1).out.splitlines()
+    (number,) = [number for number, line in enumerate(lines) if line.startswith("fail")]
+    assert "The database cannot be reached" in lines[number]
+    assert "MCP_RAG_DATABASE_URL" in lines[number + 1]
+    assert any(line.startswith("warn  Settings") and "MCP_RAG_TYPO" in line for line in lines)
+
+
+def test_a_setting_that_cannot_be_read_is_one_of_the_findings(anywhere: Command) -> None:
+    found = anywhere.with_environment(MCP_RAG_POOL_SIZE="many")("doctor", "--json", code=1).document
+    assert checks(found)["Settings"].verdict == "fail"
+
+
+async def test_what_is_wrong_with_the_parts_is_found(mcp_rag: Command, owner: asyncpg.Connection) -> None:
+    await owner.execute("ALTER TABLE message NO FORCE ROW LEVEL SECURITY")
+    await owner.execute(
+        "INSERT INTO embedding_model (name, dimensions, fingerprint, active) VALUES ('other', 384, 'f', true)"
+    )
+    cursor = mcp_rag.home / ".cursor" / "mcp.json"
+    cursor.parent.mkdir()
+    cursor.write_text(json.dumps({"mcpServers": {NAME: {"command": "/gone/mcp-rag", "args": ["stdio"]}}}))
+    (mcp_rag.home / ".mcp.json").write_text("{} // not JSON")
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = str(taken.getsockname()[1])
+        document = mcp_rag.with_environment(MCP_RAG_PORT=port)("doctor", "--json", code=1).document
+    found = checks(document)
+    assert (found["Row security"].verdict, found["Row security"].found) == ("fail", "not forced on message")
+    assert found["Model of the store"].verdict == "fail"
+    assert "mcp-rag reembed" in found["Model of the store"].remedy
+    assert found["Cursor"].remedy == "`mcp-rag install cursor` writes it anew."
+    assert found["Claude Code"].verdict == "skip"
+    assert found["Port of serve"].verdict == "warn"
+
+
+async def test_a_database_elsewhere_is_looked_at_and_not_changed(
+    mcp_rag: Command, owner: asyncpg.Connection
+) -> None:
+    await owner.execute("DROP SCHEMA public CASCADE; CREATE SCHEMA public")
+    found = checks(mcp_rag("doctor", "--json").document)
+    assert found["Schema"].verdict == "skip"
+    assert "Contents" not in found
+    assert await owner.fetchval("SELECT to_regclass('alembic_version')") is None
+    await owner.execute("CREATE TABLE alembic_version AS SELECT '0000' AS version_num")
+    assert checks(mcp_rag("doctor", "--json", code=1).document)["Schema"].remedy == "Run `mcp-rag migrate`."
