@@ -14,6 +14,7 @@ from bench import corpus, figures, index, ingest, search, stdio, stores
 from bench.by_hand import connected
 from bench.corpus import Corpus
 from bench.figures import Figure
+from bench.guesses import guesses
 from bench.search import Subject
 from bench.stores import Progress
 from mcp_rag import embedding
@@ -80,7 +81,7 @@ async def _measure_stores(
 async def _measure_search(
     extent: Extent, told: Corpus, embedder: Embedder, url: str, progress: Progress
 ) -> list[Figure]:
-    filler = await stores.relatives(embedder, told, sample=extent.sample, progress=progress)
+    filler = await guesses(embedder, told, sample=extent.sample, progress=progress)
     questions = told.questions[: extent.questions]
     async with AsyncExitStack() as stack:
         subjects = []

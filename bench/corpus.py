@@ -67,11 +67,6 @@ def embedded_texts(conversation: NewConversation) -> Iterator[str]:
             yield f"{conversation.title}\n{passage.text}"
 
 
-def topic(title: str) -> str:
-    """The title of the conversation that a title's conversation retells, which may be itself."""
-    return title.partition(" (")[0]
-
-
 def _origin(folder: Path) -> str:
     return ", ".join(sorted(path.parent.name for path in folder.glob("*/corpus.jsonl")))
 

@@ -10,9 +10,8 @@ import asyncpg
 import numpy as np
 from numpy.typing import NDArray
 
-from bench.corpus import SEED, Corpus, embedded_texts, topic
+from bench.corpus import Corpus
 from mcp_rag.answering.extractive import Extractive
-from mcp_rag.embedding.unit import unit
 from mcp_rag.models import EmbeddingModel, NewConversation
 from mcp_rag.ports import Embedder
 from mcp_rag.postgres import schema
@@ -23,9 +22,6 @@ from mcp_rag.rag import Rag
 
 Vectors = NDArray[np.float32]
 Progress = Callable[[str], None]
-
-NOISE = 0.6
-"""Length of what is added to a unit vector to make a relative of it: their cosine is .86, between two .74."""
 
 
 class Lent:
@@ -44,47 +40,6 @@ class Lent:
 
     async def close(self) -> None:
         """It stays."""
-
-
-class Relatives(Lent):
-    """Embeds a sample of the texts; any other text gets a vector near one of the sample's on its topic.
-
-    Two cores would be an hour over 100,000 texts. What is measured with these vectors is the time of a search
-    and the recall of the index among them, and never how good an answer is.
-    """
-
-    def __init__(self, embedder: Embedder, known: dict[str, Vectors]) -> None:
-        super().__init__(embedder)
-        self._known = known
-        self._topics: dict[str, list[Vectors]] = {}
-        for text, vector in known.items():
-            self._topics.setdefault(topic(text.partition("\n")[0]), []).append(vector)
-        self._all = list(known.values())
-        self._chance = np.random.default_rng(SEED)
-
-    async def embed_passages(self, texts: Sequence[str]) -> Vectors:
-        nearest = [self._known.get(text) for text in texts]
-        return np.stack(
-            [self._relative(text) if it is None else it for text, it in zip(texts, nearest, strict=True)]
-        )
-
-    def _relative(self, text: str) -> Vectors:
-        among = self._topics.get(topic(text.partition("\n")[0]), self._all)
-        vector = among[self._chance.integers(len(among))]
-        noise = self._chance.standard_normal(vector.shape) * NOISE / np.sqrt(vector.size)
-        return unit(vector + noise)
-
-
-async def relatives(embedder: Embedder, corpus: Corpus, *, sample: int, progress: Progress) -> Relatives:
-    """Embed passages of the corpus, about `sample` of them, evenly over its conversations."""
-    texts = [text for conversation in corpus.conversations for text in embedded_texts(conversation)]
-    chosen = texts[:: max(1, len(texts) // sample)]
-    known: dict[str, Vectors] = {}
-    for start in range(0, len(chosen), 64):
-        progress(f"embedding a sample of the texts, {start} of {len(chosen)}")
-        some = chosen[start : start + 64]
-        known.update(zip(some, await embedder.embed_passages(some), strict=True))
-    return Relatives(embedder, known)
 
 
 @contextmanager

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from datetime import UTC, datetime
 
 from mcp_rag.errors import InvalidContent, InvalidInput
-from mcp_rag.models import Filters, NewMessage, Skipped
+from mcp_rag.models import SCHEME, Filters, NewMessage, Skipped
 
 LONGEST_ID = 512
 LONGEST_NAME = 1_000
@@ -28,6 +28,10 @@ def conversation_id(text: str) -> str:
     """
     if not text.strip():
         raise InvalidInput("conversation_id is empty.", remedy="Name the conversation with any stable id.")
+    if text.startswith(SCHEME):
+        raise InvalidInput(
+            f"conversation_id is an address, {text[:80]!r}.", remedy="Give the id that is in it."
+        )
     if len(text) > LONGEST_ID:
         raise InvalidInput(f"conversation_id is longer than {LONGEST_ID} characters.")
     if any(unicodedata.category(character) in ("Cc", "Cs") for character in text):

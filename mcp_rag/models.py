@@ -7,6 +7,8 @@ from urllib.parse import quote, unquote
 
 from pydantic import BaseModel, ConfigDict, Field, RootModel
 
+from mcp_rag.errors import InvalidInput
+
 Kind = Literal["chat", "document"]
 Confidence = Literal["high", "low", "none"]
 Mode = Literal["hybrid", "lexical"]
@@ -14,6 +16,9 @@ Mode = Literal["hybrid", "lexical"]
 
 class Frozen(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+SCHEME = "conversation://"
 
 
 class Address(Frozen):
@@ -24,7 +29,7 @@ class Address(Frozen):
 
     @property
     def uri(self) -> str:
-        whole = f"conversation://{quote(self.conversation_id, safe='')}"
+        whole = f"{SCHEME}{quote(self.conversation_id, safe='')}"
         return whole if self.position is None else f"{whole}/messages/{self.position}"
 
     @property
@@ -33,13 +38,19 @@ class Address(Frozen):
 
     @classmethod
     def parse(cls, text: str) -> Self:
-        """Read a URI, a hit's id, or a bare conversation id."""
-        if text.startswith("conversation://"):
-            whole, _, position = text.removeprefix("conversation://").partition("/messages/")
+        """Read a URI, a hit's id, or a bare conversation id.
+
+        Raises:
+            InvalidInput: it is a URI of no message.
+        """
+        if text.startswith(SCHEME):
+            whole, message, position = text.removeprefix(SCHEME).partition("/messages/")
             conversation_id = unquote(whole)
+            if message and not _is_position(position):
+                raise InvalidInput(f"{text!r} is not the address of a message.")
         else:
             conversation_id, separator, position = text.rpartition("#")
-            if not (separator and _is_position(position)):
+            if not (conversation_id and separator and _is_position(position)):
                 conversation_id, position = text, ""
         return cls(
             conversation_id=conversation_id, position=int(position) if _is_position(position) else None

@@ -3,7 +3,7 @@ from typing import Annotated
 from mcp.types import CallToolResult
 from pydantic import Field
 
-from mcp_rag.errors import InvalidInput
+from mcp_rag.errors import InvalidInput, UnknownConversation
 from mcp_rag.models import Address, Extract, Frozen, Message
 from mcp_rag.tools import rendering
 from mcp_rag.tools.door import Service
@@ -18,7 +18,7 @@ class Fetched(Frozen):
     text: str
     url: str
     metadata: dict[str, str | int | None]
-    next_position: int | None = Field(None, description="Where the rest begins: fetch id '<id>#<position>'.")
+    next_position: int | None = Field(None, description="Where the rest begins: pass it as `first`.")
 
 
 async def fetch(
@@ -26,6 +26,9 @@ async def fetch(
     id: Annotated[str | None, Field(description="A hit's id, or a conversation_id.")] = None,
     uri: Annotated[str | None, Field(description="A hit's url, instead of id.")] = None,
     around: Annotated[int, Field(ge=0, le=50, description="Neighbours of a message on each side.")] = 3,
+    first: Annotated[
+        int | None, Field(ge=0, lt=10**9, description="Read on from here: next_position of the part before.")
+    ] = None,
     max_tokens: MaxTokens = 4000,
 ) -> Annotated[CallToolResult, Fetched]:
     """Read a conversation, or a message with what was said around it, word for word.
@@ -35,48 +38,60 @@ async def fetch(
     """
     if (id is None) == (uri is None):
         raise InvalidInput("Both or neither of id and uri are given.", remedy="Give one of them.")
-    address = Address.parse(id if id is not None else uri or "")
-    extract = await rag.fetch(address, around=around)
+    given = uri or "" if id is None else id
+    address = Address.parse(given)
+    if first is not None:
+        address = Address(conversation_id=address.conversation_id)
+    try:
+        extract = await rag.fetch(address, around=around, first=first or 0)
+    except UnknownConversation:
+        # "issue#12" looks like a message's id and may be a conversation's.
+        if given != Address.parse(given).id or address.conversation_id == given:
+            raise
+        address = Address(conversation_id=given)
+        extract = await rag.fetch(address, first=first or 0)
     return _within(address, extract, max_tokens)
 
 
 def _within(address: Address, extract: Extract, max_tokens: int) -> CallToolResult:
     """As many whole messages as the budget holds, the asked one among them; a single one may be cut."""
     messages = list(extract.messages)
-    rendered = _render(address, extract, messages, extract.next_position)
+    rendered = _render(address, extract, messages)
     while len(messages) > 1 and not rendering.fits(rendered, max_tokens):
-        messages, rest = _fewer(messages, address.position)
-        rendered = _render(address, extract, messages, rest or extract.next_position)
+        messages = _fewer(messages, address.position)
+        rendered = _render(address, extract, messages)
     if rendering.fits(rendered, max_tokens) or not messages:
         return rendered
     return _cut(address, extract, messages[0], max_tokens)
 
 
-def _fewer(messages: list[Message], wanted: int | None) -> tuple[list[Message], int | None]:
-    """Drop about a tenth, from the end that is further from the wanted message; and where the rest begins."""
+def _fewer(messages: list[Message], wanted: int | None) -> list[Message]:
+    """Drop about a tenth, from the end that is further from the wanted message."""
     drop = max(1, len(messages) // 10)
     after = messages[-1].position - wanted if wanted is not None else 1
     before = wanted - messages[0].position if wanted is not None else 0
-    return (messages[:-drop], messages[-drop].position) if after >= before else (messages[drop:], None)
+    return messages[:-drop] if after >= before else messages[drop:]
 
 
 def _cut(address: Address, extract: Extract, message: Message, max_tokens: int) -> CallToolResult:
+    whole = Address(conversation_id=address.conversation_id, position=message.position).uri
     length = len(message.text)
     while length > 1:
         length = length * 2 // 3
-        text = f"{message.text[:length]}… [{len(message.text) - length} characters more; raise max_tokens]"
-        part = message.model_copy(update={"text": text})
-        rendered = _render(address, extract, [part], extract.next_position)
+        rest = f"… [{len(message.text) - length} characters more: raise max_tokens, or read {whole}]"
+        part = message.model_copy(update={"text": message.text[:length] + rest})
+        rendered = _render(address, extract, [part])
         if rendering.fits(rendered, max_tokens):
             break
     return rendered
 
 
-def _render(
-    address: Address, extract: Extract, messages: list[Message], next_position: int | None
-) -> CallToolResult:
+def _render(address: Address, extract: Extract, messages: list[Message]) -> CallToolResult:
     conversation = extract.conversation
     text = "\n".join(_block(message) for message in messages)
+    last = messages[-1].position if messages else -1
+    later = (m.position for m in extract.messages if m.position > last)
+    next_position = next(later, extract.next_position)
     fetched = Fetched(
         id=address.id,
         title=conversation.title or conversation.conversation_id,
@@ -89,7 +104,7 @@ def _render(
         },
         next_position=next_position,
     )
-    more = f"\nMore from message {next_position}." if next_position is not None else ""
+    more = f"\nMore: pass first={next_position}." if next_position is not None else ""
     head = rendering.headline(fetched.title, fetched.url)
     return rendering.result(fetched, f"{head}\n{rendering.QUOTED}\n{text}{more}")
 

@@ -87,7 +87,7 @@ def entries(client: Client, project: Path) -> Iterator[Entry]:
     files = [client.file_of_user()]
     if client is not Client.CLAUDE_DESKTOP:
         files.append(client.file_of_project(project))
-    for file in files:
+    for file in dict.fromkeys(files):
         if file.is_file():
             servers = json_text.parse(file.read_text("utf-8-sig") or "{}").get(client.servers_key)
             for name, entry in servers.items() if isinstance(servers, dict) else ():

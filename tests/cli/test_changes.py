@@ -12,7 +12,6 @@ from mcp_rag.embedding import locate
 from mcp_rag.models import Extract
 from mcp_rag.postgres import schema
 from tests.cli.command import Command, stopped
-from tests.conftest import of_database
 
 
 @pytest.fixture
@@ -104,7 +103,7 @@ def test_forgetting_is_tried_first_and_lasts(mcp_rag: Command, chats: Path) -> N
 
 @pytest.mark.parametrize(
     ("arguments", "code"),
-    [((), 2), (("nowhere",), 1), (("conversation://a/messages/1", "b"), 2), (("--source", "nobody"), 1)],
+    [((), 2), (("conversation://a/messages/1", "b"), 2), (("nowhere",), 1)],
 )
 def test_what_cannot_be_forgotten_is_said(mcp_rag: Command, arguments: tuple[str, ...], code: int) -> None:
     refused = mcp_rag("forget", *arguments, "--yes", code=code)
@@ -134,11 +133,13 @@ async def test_a_stopped_ingest_says_what_is_stored_and_loses_none_of_it(
     assert "Stopped before the end." in told.err
 
 
-def test_migrate_prepares_a_database_and_says_where_alembic_is_configured(
-    mcp_rag: Command, postgres: str
+async def test_migrate_prepares_a_database_and_says_where_alembic_is_configured(
+    mcp_rag: Command, owner: asyncpg.Connection
 ) -> None:
+    await owner.execute("DROP SCHEMA public CASCADE; CREATE SCHEMA public")
     migrated = mcp_rag("migrate", "--json").document
     assert migrated == {"revision": schema.REVISION, "dimensions": 384}
+    assert await owner.fetchval("SELECT to_regclass('embedding_384')") is not None
     assert mcp_rag("migrate", "--print-config").out.strip() == str(schema.config_file())
 
 

@@ -58,9 +58,9 @@ def test_a_client_without_configuration_gets_one(home: Path, client: Client) -> 
 
 
 def test_what_is_there_stays_to_the_letter(home: Path, client: Client) -> None:
+    other = '"files": {"command": "npx", "args": ["-y", "é\\u00e9"]}'
     before = (
-        '{\n    "theme": "dark", "zoom": 1.0,\n'
-        f'    "{KEYS[client]}": {{\n        "files": {{"command": "npx", "args": ["-y", "é\\u00e9"]}}\n    }},\n'
+        f'{{\n    "theme": "dark", "zoom": 1.0,\n    "{KEYS[client]}": {{\n        {other}\n    }},\n'
         '    "big": 12345678901234567890\n}\n'
     )
     file = written(home, client, before)

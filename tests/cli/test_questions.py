@@ -6,7 +6,9 @@ import subprocess
 import sys
 
 import pytest
+from typer.testing import CliRunner
 
+from mcp_rag.cli.app import app
 from mcp_rag.models import ConversationPage, Extract, Reply, SearchResult, Status
 from tests.cli.command import Command
 
@@ -138,14 +140,25 @@ def test_the_status_says_what_is_stored(reading: Command) -> None:
         (("search", "x", "--limit", "0"), "--limit"),
         (("search", "x", "--since", "yesterday"), "is not like 2026-03-14"),
         (("search",), "Missing argument"),
-        (("search", " "), "The query is empty."),
-        (("search", "x", "--cursor", "nonsense"), "without --cursor"),
         (("nonsense",), "No such command"),
     ],
 )
-def test_wrong_usage_exits_with_2(reading: Command, arguments: tuple[str, ...], said: str) -> None:
-    refused = reading(*arguments, code=2)
-    assert said in " ".join(refused.err.replace("│", " ").split())
+def test_wrong_usage_exits_with_2(arguments: tuple[str, ...], said: str) -> None:
+    refused = CliRunner().invoke(app, arguments)
+    assert refused.exit_code == 2
+    assert said in " ".join(refused.stderr.replace("│", " ").split())
+    assert refused.stdout == ""
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [((" ",), "The query is empty."), (("x", "--cursor", "nonsense"), "without --cursor")],
+)
+def test_input_that_cannot_be_used_exits_with_2(
+    reading: Command, arguments: tuple[str, ...], said: str
+) -> None:
+    refused = reading("search", *arguments, "--no-wait", code=2)
+    assert said in refused.err
     assert refused.out == ""
 
 
