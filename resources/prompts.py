@@ -1,5 +1,6 @@
 """Prompts that a person picks, and the completion of their arguments."""
 
+import unicodedata
 from typing import Annotated, Any
 
 from mcp.server.mcpserver import MCPServer, UserMessage
@@ -41,10 +42,15 @@ def register(server: MCPServer[Any], rag: CurrentRag) -> None:
 
     @server.completion()  # type: ignore[no-untyped-call, untyped-decorator]  # so in the SDK
     async def complete(ref: Any, argument: Any, context: Any) -> Completion | None:
-        if argument.name != "conversation_id":
+        if argument.name != "conversation_id" or not _may_begin_an_id(argument.value):
             return None
         try:
             ids = await (await rag()).complete(argument.value, limit=MOST_COMPLETIONS + 1)
         except RagError as error:
             raise refused(error) from error
         return Completion(values=ids[:MOST_COMPLETIONS], has_more=len(ids) > MOST_COMPLETIONS)
+
+
+def _may_begin_an_id(text: str) -> bool:
+    """Control characters and lone surrogates are in no id, and the database would refuse them."""
+    return all(unicodedata.category(character) not in ("Cc", "Cs") for character in text)

@@ -33,20 +33,16 @@ def test_the_wheel_has_one_top_level_name(wheel: Path) -> None:
     assert {name for name in names if not name.endswith(".dist-info")} == {"mcp_rag"}
 
 
-@pytest.mark.parametrize(
-    "file",
-    [
-        "mcp_rag/tools/search.py",
-        "mcp_rag/resources/conversations.py",
-        "mcp_rag/postgres/sql/search.sql",
-        "mcp_rag/postgres/migrations/alembic.ini",
-        "mcp_rag/postgres/migrations/versions/r0001_conversations.py",
-        "mcp_rag/examples/claude-export.json",
-        "mcp_rag/py.typed",
-    ],
-)
-def test_the_wheel_carries(wheel: Path, file: str) -> None:
-    assert zipfile.ZipFile(wheel).namelist().count(file) == 1
+def test_the_wheel_carries_every_file_of_the_package_once(wheel: Path) -> None:
+    listed = subprocess.run(["git", "ls-files"], cwd=ROOT, capture_output=True, check=True, text=True)
+    tracked = {line for line in listed.stdout.splitlines() if not (ROOT / line).is_symlink()}
+    expected = {
+        name if name.startswith("mcp_rag/") else f"mcp_rag/{name}"
+        for name in tracked
+        if name.startswith(("mcp_rag/", "tools/", "resources/", "examples/"))
+    }
+    carried = [name for name in zipfile.ZipFile(wheel).namelist() if name.startswith("mcp_rag/")]
+    assert sorted(carried) == sorted(expected)
 
 
 @pytest.mark.slow

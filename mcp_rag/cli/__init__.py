@@ -10,6 +10,10 @@ def main() -> None:
         from mcp_rag.cli import resident
 
         sys.exit(resident.main(sys.argv[2:]))
-    from mcp_rag.cli.app import run
+    try:
+        from mcp_rag.cli.app import run
 
-    run()
+        run()
+    except KeyboardInterrupt:
+        # Before there is anything to stop in order.
+        sys.exit(130)

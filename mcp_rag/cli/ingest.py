@@ -72,6 +72,7 @@ class Work:
         Raises:
             ModelError, StoreError: it cannot be; what was embedded stays.
         """
+        rag.vectors.start(work=False)
         with output.waiting("Loading the model"):
             await rag.vectors.ready()
         waiting = (await rag.status()).pending

@@ -17,7 +17,9 @@ def moment(text: str) -> datetime:
     return when if when.tzinfo else when.replace(tzinfo=UTC)
 
 
-AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON document instead of text.")]
+AsJson = Annotated[
+    bool, typer.Option("--json", help="Print one JSON document instead of text, also of an error.")
+]
 ConversationId = Annotated[str | None, typer.Option(help="Only in this conversation.", metavar="ID")]
 Speaker = Annotated[str | None, typer.Option(help="Only what this person said, e.g. user.", metavar="NAME")]
 Source = Annotated[str | None, typer.Option(help="Only from this source, e.g. claude.", metavar="NAME")]

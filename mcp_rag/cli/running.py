@@ -79,6 +79,7 @@ def with_rag(work: Callable[[Rag], Awaitable[T]]) -> T:
 
 async def model_loaded(rag: Rag) -> None:
     """Wait for the model; without one, what follows goes by words alone and says so."""
+    rag.vectors.start(work=False)
     with output.waiting("Loading the model"), suppress(ModelError):
         await rag.vectors.ready()
 

@@ -5,13 +5,17 @@ import os
 import signal
 import subprocess
 import sys
+import uuid
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import psutil
+
 ROOT = Path(__file__).parents[2]
 PATIENCE = 60
+MARK = "CLI_TEST_MARK"
 
 
 @dataclass(frozen=True)
@@ -32,7 +36,8 @@ class Command:
     def __init__(self, home: Path, **environment: str | None) -> None:
         kept = {name: value for name, value in os.environ.items() if not name.startswith("XDG_CONFIG")}
         changed = {"HOME": str(home), "PYTHONPATH": str(ROOT), "NO_COLOR": None, **environment}
-        merged: Mapping[str, str | None] = {**kept, **changed}
+        self.mark = uuid.uuid4().hex
+        merged: Mapping[str, str | None] = {**kept, **changed, MARK: self.mark}
         self.home = home
         self.environment = {name: value for name, value in merged.items() if value is not None}
 
@@ -58,6 +63,16 @@ class Command:
             env=self.environment,
             cwd=cwd or self.home,
         )
+
+    def processes(self) -> list[psutil.Process]:
+        """All that live of what it has started, at any remove."""
+        return [process for process in psutil.process_iter() if self._is_ours(process)]
+
+    def _is_ours(self, process: psutil.Process) -> bool:
+        try:
+            return process.status() != psutil.STATUS_ZOMBIE and process.environ().get(MARK) == self.mark
+        except (psutil.Error, OSError):
+            return False
 
 
 def stopped(process: "subprocess.Popen[bytes]", number: signal.Signals) -> Finished:

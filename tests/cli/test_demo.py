@@ -1,16 +1,12 @@
 """mcp-rag demo: what it shows, and that nothing of it stays."""
 
 import signal
-import uuid
 from pathlib import Path
 
-import psutil
 import pytest
 
 from mcp_rag.postgres.embedded import EmbeddedServer
 from tests.cli.command import PATIENCE, Command, Finished, stopped
-
-MARK = "MCP_RAG_TEST_MARK"
 
 
 class Demo:
@@ -18,9 +14,8 @@ class Demo:
 
     def __init__(self, command: Command, temporary: Path, *arguments: str) -> None:
         temporary.mkdir()
-        self._mark, self._temporary = uuid.uuid4().hex, temporary
-        command = command.with_environment(TMPDIR=str(temporary), **{MARK: self._mark})
-        self.process = command.start("demo", *arguments)
+        self._command, self._temporary = command.with_environment(TMPDIR=str(temporary)), temporary
+        self.process = self._command.start("demo", *arguments)
         self._home = EmbeddedServer(self._folder()).home
 
     def _folder(self) -> Path:
@@ -36,15 +31,9 @@ class Demo:
         return (self._home / "data18" / "postmaster.pid").exists()
 
     def left(self) -> list[str]:
-        """The processes and files that are there although it has ended."""
+        """The files and processes that are there although it has ended."""
         files = [str(path) for path in (*self._temporary.iterdir(), self._home) if path.exists()]
-        return files + [str(process) for process in psutil.process_iter() if self._is_ours(process)]
-
-    def _is_ours(self, process: psutil.Process) -> bool:
-        try:
-            return process.environ().get(MARK) == self._mark
-        except (psutil.Error, OSError):
-            return False
+        return files + [str(process) for process in self._command.processes()]
 
 
 def test_the_demo_shows_the_main_job_without_a_home_and_leaves_nothing(

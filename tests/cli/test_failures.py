@@ -1,14 +1,17 @@
 """What is said, and with which exit code, when a part is missing."""
 
+import signal
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 from typer.testing import CliRunner
 
 from mcp_rag import __version__
 from mcp_rag.cli.app import app
-from tests.cli.command import Command
+from mcp_rag.postgres.embedded import EmbeddedServer
+from tests.cli.command import Command, stopped
 
 NOBODY = "postgresql://nobody@127.0.0.1:1/nothing"
 VERBS = (
@@ -59,6 +62,19 @@ def test_without_its_model_an_ingest_stores_and_exits_with_4(mcp_rag: Command) -
     assert told.document["added"] == 1
     assert told.document["error"]["type"] == "ModelNotFound"
     assert mcp_rag("list").out.startswith("note\t1\t")
+
+
+def test_stopped_while_its_server_starts_it_leaves_none_behind(anywhere: Command, tmp_path: Path) -> None:
+    server = EmbeddedServer(tmp_path / "data")
+    command = anywhere.with_environment(MCP_RAG_DATA_DIR=str(server.data_dir))
+    process = command.start("list")
+    while not server.home.exists():
+        assert process.poll() is None, process.communicate()
+    try:
+        assert stopped(process, signal.SIGINT).code == 130
+        assert command.processes() == []
+    finally:
+        server.destroy()
 
 
 def test_a_reader_that_leaves_early_is_no_error_to_shout_about(reading: Command) -> None:
