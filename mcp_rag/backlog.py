@@ -70,20 +70,19 @@ class Backlog:
         return done
 
     async def _fill(self, tenant_id: int, progress: Callable[[int], None] | None) -> int:
-        done = after = 0
-        while True:
+        done = 0
+        after: int | None = 0
+        while after is not None:
             batch, after = await self._batch(tenant_id, after)
             done += batch
             if progress and batch:
                 progress(batch)
-            if not batch:
-                return done
+        return done
 
-    async def _batch(self, tenant_id: int, after: int) -> tuple[int, int]:
+    async def _batch(self, tenant_id: int, after: int) -> tuple[int, int | None]:
         async with self._store.transaction(tenant_id) as tx:
-            waiting = await tx.passages_without_vector(self._model_key, after=after, limit=BATCH)
-            if not waiting:
-                return 0, after
-            vectors = await self._embedder.embed_passages([passage.text for passage in waiting])
-            await tx.insert_vectors(self._model_key, waiting, vectors)
-        return len(waiting), waiting[-1].passage_key
+            waiting, last = await tx.claim_waiting(self._model_key, after=after, limit=BATCH)
+            if waiting:
+                vectors = await self._embedder.embed_passages([passage.text for passage in waiting])
+                await tx.insert_vectors(self._model_key, waiting, vectors)
+        return len(waiting), last

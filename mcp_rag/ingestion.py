@@ -12,12 +12,19 @@ from mcp_rag.reconciliation import Changes, Incoming, tombstone
 RESTORE = "send it with restore=true to store it again"
 
 
-async def forgotten(tx: Transaction, conversation_id: str, *, restore: bool) -> list[Skipped]:
-    """Why the whole conversation is not stored, if it was forgotten and is not wanted back."""
+async def forgotten(
+    tx: Transaction, conversation_id: str, opened: OpenConversation, *, restore: bool
+) -> list[Skipped]:
+    """Why the whole conversation is not stored, if it was forgotten and is not wanted back.
+
+    Asked once it is open, and so locked: a `forget` that was under way has ended.
+    """
     graves = tombstone(await tx.tombstone_key(), conversation_id)
     if restore:
         await tx.unbury(graves)
     found = await tx.tombstones(graves)
+    if found and opened.created:
+        await tx.delete_conversations([opened.key])
     return [
         Skipped(index=None, reason=f"was forgotten on {when:%Y-%m-%d}; {RESTORE}") for when in found.values()
     ]
@@ -54,7 +61,8 @@ async def apply(tx: Transaction, opened: OpenConversation, changes: Changes, *, 
     stale = [row.message_key for row, _ in changes.updated]
     if opened.retitled:
         written = {message.message_key for message in fresh}
-        others = [m for m in await tx.stored_messages(opened.key) if m.message_key not in written]
+        going = written.union(changes.removed)
+        others = [m for m in await tx.stored_messages(opened.key) if m.message_key not in going]
         fresh += others
         stale += [message.message_key for message in others]
     lost = await tx.count_terms([*stale, *changes.removed])

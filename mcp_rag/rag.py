@@ -78,11 +78,11 @@ class Rag:
         longest = content.LONGEST_CALL if kind == "document" else content.LONGEST_MESSAGE
         good, skipped = content.sift(messages, longest=longest)
         async with self._store.transaction(self._tenant_id) as tx:
-            if refused := await ingestion.forgotten(tx, conversation_id, restore=restore):
-                return Receipt(conversation_id=conversation_id, skipped=tuple(refused))
             opened = await tx.open_conversation(
                 conversation_id, title=title, source=source, kind=kind, tags=tags
             )
+            if refused := await ingestion.forgotten(tx, conversation_id, opened, restore=restore):
+                return Receipt(conversation_id=conversation_id, skipped=tuple(refused))
             sent = ingestion.sections(good) if opened.kind == "document" else good
             incoming, repeated = identify(sent)
             incoming, dead = await ingestion.living(tx, conversation_id, incoming, restore=restore)

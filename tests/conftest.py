@@ -3,7 +3,7 @@
 import asyncio
 import os
 import uuid
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -138,6 +138,13 @@ def mcp_server(rag: Rag):  # type: ignore[no-untyped-def]
 @pytest.fixture(scope="session")
 def examples() -> Path:
     return Path(__file__).parent.parent / "examples"
+
+
+async def eventually(condition: Callable[[], Awaitable[object]], *, within: float = 30) -> None:
+    """Return once the condition holds; fail if it does not come true in time, in seconds."""
+    async with asyncio.timeout(within):
+        while not await condition():
+            await asyncio.sleep(0.02)
 
 
 class Door:

@@ -16,6 +16,8 @@ COLUMNS = """
     SELECT table_name, column_name FROM information_schema.columns
     WHERE table_schema = 'public' AND table_name <> 'alembic_version'
 """
+WAITING = "SELECT count(*) FROM pg_locks WHERE NOT granted AND locktype IN ('transactionid', 'tuple')"
+"""How many transactions wait for another to end."""
 
 
 async def statistics(owner: asyncpg.Connection) -> list[tuple[int, int, int]]:

@@ -18,23 +18,15 @@ from mcp_rag.postgres.store import Store
 from mcp_rag.rag import Rag
 from mcp_rag.server import create_server
 from tests import inspection
-from tests.conftest import Borrowed, Door
+from tests.conftest import Borrowed, Door, eventually
 from tests.store_process import StoreProcess
 
 WITHOUT = (
     "SELECT count(*) FROM passage LEFT JOIN embedding USING (tenant_id, passage_key) WHERE vector IS NULL"
 )
-WAITING = "SELECT count(*) FROM pg_locks WHERE NOT granted AND locktype IN ('transactionid', 'tuple')"
 LOCKED = "SELECT count(*) FROM pg_locks WHERE relation = 'passage'::regclass AND mode = 'RowShareLock'"
 GONE = "The database cannot be reached"
 PATIENCE = 30
-
-
-async def eventually(condition: Callable[[], Awaitable[object]]) -> None:
-    """Return once the condition holds."""
-    async with asyncio.timeout(PATIENCE):
-        while not await condition():
-            await asyncio.sleep(0.02)
 
 
 async def test_what_a_killed_process_had_confirmed_is_there_and_the_next_start_embeds_it(
@@ -80,7 +72,7 @@ async def test_a_process_killed_in_the_middle_of_an_ingest_leaves_nothing_half_w
     async with owner.transaction():
         await owner.execute("SELECT FROM conversation FOR UPDATE")
         with StoreProcess(database_url, "ingest", "diary", json.dumps(["The second day."])) as process:
-            await eventually(lambda: owner.fetchval(f"SELECT ({WAITING}) > 0"))
+            await eventually(lambda: owner.fetchval(f"SELECT ({inspection.WAITING}) > 0"))
             process.kill()
     assert await inspection.texts(owner, "diary") == ["The first day."]
     assert await inspection.statistics(owner) == before

@@ -1,10 +1,12 @@
+import asyncio
+
 import asyncpg
 import pytest
 
 from mcp_rag.models import Filters, NewMessage
 from mcp_rag.rag import Rag
 from tests import inspection
-from tests.conftest import Door
+from tests.conftest import Door, eventually
 
 DIARY = [
     {"text": "Today we saw a capercaillie.", "speaker": "Ana", "message_id": "m1"},
@@ -160,6 +162,21 @@ async def test_a_forget_that_names_nothing_or_too_much_is_refused_and_removes_no
     before = await snapshot(owner)
     assert words in await door.refusal("forget", **arguments, dry_run=False)
     assert await snapshot(owner) == before
+
+
+async def test_an_import_that_waits_for_a_forget_to_end_does_not_bring_it_back(
+    rag: Rag, owner: asyncpg.Connection
+) -> None:
+    await rag.ingest("diary", [NewMessage(text="A secret.")])
+    async with owner.transaction():
+        await owner.execute("SELECT FROM conversation FOR UPDATE")
+        forgetting = asyncio.create_task(rag.forget(conversation_ids=["diary"], dry_run=False))
+        await eventually(lambda: owner.fetchval(f"SELECT ({inspection.WAITING}) = 1"))
+        importing = asyncio.create_task(rag.ingest("diary", [NewMessage(text="A secret.")]))
+        await eventually(lambda: owner.fetchval(f"SELECT ({inspection.WAITING}) = 2"))
+    assert (await forgetting).messages == 1
+    assert "was forgotten" in (await importing).skipped[0].reason
+    assert await inspection.places(owner, "diary") == []
 
 
 async def test_what_is_forgotten_while_it_waits_for_its_vectors_leaves_none(

@@ -221,6 +221,17 @@ async def test_a_new_title_is_indexed_with_every_message(
     assert await inspection.statistics(owner) == await inspection.recount(owner)
 
 
+async def test_a_document_can_get_a_new_title_and_lose_a_section_at_once(
+    door: Door, owner: asyncpg.Connection
+) -> None:
+    book = {"conversation_id": "book", "kind": "document"}
+    await door.result("ingest", content="".join(CHAPTERS), title="Old", **book)
+    receipt = await door.result("ingest", content="".join(CHAPTERS[1:]), title="New", **book)
+    assert (receipt["unchanged"], receipt["removed"], receipt["pending"]) == (3, 1, 3)
+    assert await inspection.places(owner, "lighthouse") == []
+    assert await inspection.statistics(owner) == await inspection.recount(owner)
+
+
 async def test_title_source_and_tags_stay_when_they_are_not_sent_again(door: Door) -> None:
     await door.result(
         "ingest",
@@ -318,7 +329,10 @@ async def test_statistics_stay_exact_through_any_mix_of_writing_and_forgetting(
                 await rag.vectors.drain()
             case 3:
                 text = "".join(f"# {chance.choice(words)}\n\n{chance.choice(words)}\n\n" for _ in range(size))
-                await rag.ingest(f"d{name}", [NewMessage(text=text)], kind="document", restore=True)
+                title = chance.choice([None, "Old", "New"])
+                await rag.ingest(
+                    f"d{name}", [NewMessage(text=text)], kind="document", title=title, restore=True
+                )
             case _:
                 await rag.ingest(name, sent, title=chance.choice([None, "Old", "New"]), restore=True)
 

@@ -61,26 +61,36 @@ def ingest(
     {forms}
     """
     piped = standard_input(conversation_id) if STANDARD_INPUT in paths else b""
-    wishes = Wishes(conversation_id, title, source, tuple(tags or ()), kind, restore)
-    work = Work(wishes, piped)
+    work = Work(Wishes(conversation_id, title, source, tuple(tags or ()), kind, restore), piped)
+    end = _carried_out(work, paths, at_once=at_once)
+    intake = work.intake(output.failure(end, exit_code(end)) if end else None)
+    output.show(intake, told(intake), as_json=as_json)
+    if end:
+        output.tell(end)
+        raise typer.Exit(exit_code(end))
+    if not intake.is_whole:
+        raise typer.Exit(FAILED)
+
+
+def _carried_out(work: Work, paths: list[Path], *, at_once: bool) -> RagError | None:
+    """Do it. Gives what ended it before its time, so that what is stored by then can be told.
+
+    Raises:
+        RagError: nothing was done.
+    """
 
     async def ingested(rag: Rag) -> None:
         await work.store(rag, paths)
         if not at_once:
             await work.embed(rag)
 
-    end = None
     try:
         with_rag(ingested)
     except RagError as error:
         if not work.begun:
             raise
-        end = error
-        output.tell(error)
-    intake = work.intake(output.failure(end, exit_code(end)) if end else None)
-    output.show(intake, told(intake), as_json=as_json)
-    if end or not intake.is_whole:
-        raise typer.Exit(exit_code(end) if end else FAILED)
+        return error
+    return None
 
 
 ingest.__doc__ = (ingest.__doc__ or "").format(

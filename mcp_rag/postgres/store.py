@@ -41,6 +41,8 @@ class OpenConversation:
     key: int
     kind: Kind
     title: str | None
+    created: bool
+    """There was none before."""
     retitled: bool
     """It has messages that were indexed under another title."""
 
@@ -104,7 +106,9 @@ class Transaction:
         row = await self._row("describe_conversation", key, title, source, kind, tags)
         assert row is not None
         retitled = stored["message_count"] > 0 and stored["title"] != row["title"]
-        return OpenConversation(key=key, kind=row["kind"], title=row["title"], retitled=retitled)
+        return OpenConversation(
+            key=key, kind=row["kind"], title=row["title"], created=stored["created"], retitled=retitled
+        )
 
     async def identities(self, conversation: int) -> list[StoredIdentity]:
         return [StoredIdentity(*row) for row in await self._fetch("message_identities", conversation)]
@@ -280,9 +284,20 @@ class Transaction:
     async def activate_model(self, model_key: int) -> None:
         await self._connection.execute(sql("activate_model"), model_key)
 
-    async def passages_without_vector(self, model_key: int, *, after: int, limit: int) -> list[Waiting]:
+    async def claim_waiting(
+        self, model_key: int, *, after: int, limit: int
+    ) -> tuple[list[Waiting], int | None]:
+        """Passages without a vector, locked until the transaction ends, and the last key that was looked at.
+
+        The key is None when there is nothing left to claim.
+        """
         rows = await self._fetch("passages_without_vector", model_key, after, limit)
-        return [Waiting(row["passage_key"], row["text"]) for row in rows]
+        if not rows:
+            return [], None
+        keys = [row["passage_key"] for row in rows]
+        done = {row["passage_key"] for row in await self._fetch("embedded_already", model_key, keys)}
+        waiting = [Waiting(row["passage_key"], row["text"]) for row in rows if row["passage_key"] not in done]
+        return waiting, keys[-1]
 
     async def insert_vectors(
         self, model_key: int, passages: Sequence[Waiting], vectors: NDArray[np.float32]

@@ -3,4 +3,4 @@
 INSERT INTO conversation (tenant_id, conversation_id, kind)
 VALUES ($1, $2, 'chat')
 ON CONFLICT (tenant_id, conversation_id) DO UPDATE SET conversation_id = excluded.conversation_id
-RETURNING conversation_key, title, message_count
+RETURNING conversation_key, title, message_count, xmax = 0 AS created
