@@ -10,7 +10,7 @@ from bench.figures import Figure
 from bench.search import Subject
 from mcp_rag.ports import Embedder
 
-EVERYTHING = 2**31 - 1
+EVERYTHING = 10**9
 """More passages than any store here has."""
 DEPTHS = (10, 100)
 TABLES = ["conversation", "message", "passage", "embedding", "term_statistic"]

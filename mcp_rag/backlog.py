@@ -6,6 +6,7 @@ dies, and any number of processes can share the work.
 
 import asyncio
 from collections.abc import Callable
+from contextlib import suppress
 
 import structlog
 
@@ -19,6 +20,8 @@ BATCH = 64
 """Passages that are embedded and committed together."""
 SIDE_BY_SIDE = 2
 """One batch is written while the next is embedded."""
+LOOK_AGAIN = 60.0
+"""Seconds after which what other processes have stored is looked for, without being woken."""
 RETRY_AFTER = 30.0
 """Seconds to wait when the model or the database failed."""
 
@@ -41,7 +44,9 @@ class Backlog:
     async def run(self) -> None:
         """Work whenever woken, until cancelled."""
         while True:
-            await self._wanted.wait()
+            with suppress(TimeoutError):
+                async with asyncio.timeout(LOOK_AGAIN):
+                    await self._wanted.wait()
             self._wanted.clear()
             try:
                 await self.drain()

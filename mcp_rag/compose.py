@@ -48,9 +48,10 @@ def create_embedder(settings: Settings) -> Embedder:
 
 @asynccontextmanager
 async def open_rag(settings: Settings, *, work: bool = True) -> AsyncIterator[Rag]:
-    """The service, with its database open and its model loading in the background.
+    """The service, with its database open.
 
-    With `work`, passages that wait for a vector are embedded in this process as they come.
+    With `work`, the model is loaded in the background and passages that wait for a vector are embedded as
+    they come; without, whoever needs the model asks for it (`rag.vectors.ready`).
 
     Raises:
         StoreUnavailable, SchemaOutdated, EmbeddedServerFailed: the database cannot be used.
@@ -61,7 +62,8 @@ async def open_rag(settings: Settings, *, work: bool = True) -> AsyncIterator[Ra
         await database.open()
         rag = Rag(Store(database), create_embedder(settings), Extractive())
         stack.push_async_callback(rag.vectors.close)
-        rag.vectors.start(work=work)
+        if work:
+            rag.vectors.start()
         yield rag
 
 

@@ -254,7 +254,11 @@ class Rag:
             scope = await tx.forget_scope(conversation_ids or None, source, position)
             missing = set(conversation_ids) - set(scope.conversations.values())
             if missing or not scope.conversations:
-                raise await self._unknown(tx, min(missing), position) if missing else UnknownConversation
+                raise (
+                    await self._unknown(tx, min(missing), position)
+                    if missing
+                    else UnknownConversation(f"Nothing is stored from the source {source!r}.")
+                )
             receipt = await erasure.preview(tx, scope)
             if not dry_run:
                 await erasure.erase(tx, scope, whole=position is None)

@@ -80,11 +80,7 @@ def serve(settings: Settings) -> None:
         InvalidSettings: the address is not of this machine. Callers are not identified yet, so nobody
             else may call.
     """
-    if not _is_loopback(settings.host):
-        raise InvalidSettings(
-            f"MCP_RAG_HOST is {settings.host}, and callers are not identified yet.",
-            remedy="Use 127.0.0.1, behind a proxy that authenticates.",
-        )
+    require_loopback(settings.host)
     # Otherwise open SSE streams are cut the moment the process is told to stop.
     AppStatus.disable_automatic_graceful_drain()  # type: ignore[no-untyped-call]  # so in the library
     startup = Startup(settings)
@@ -98,11 +94,26 @@ def _start_and_stop_with(app: Starlette, startup: Startup) -> None:
     @asynccontextmanager
     async def lifespan(app: Starlette) -> AsyncIterator[Any]:
         startup.begin()
-        async with inner(app) as state:
-            yield state
-        await startup.close()
+        try:
+            async with inner(app) as state:
+                yield state
+        finally:
+            await startup.close()
 
     app.router.lifespan_context = lifespan
+
+
+def require_loopback(host: str) -> None:
+    """Refuse an address that others can reach: callers are not identified yet.
+
+    Raises:
+        InvalidSettings: the address is not of this machine only.
+    """
+    if not _is_loopback(host):
+        raise InvalidSettings(
+            f"MCP_RAG_HOST is {host}, and callers are not identified yet.",
+            remedy="Use 127.0.0.1, behind a proxy that authenticates.",
+        )
 
 
 def _is_loopback(host: str) -> bool:

@@ -2,9 +2,10 @@
 
 from pathlib import Path
 from typing import Literal
+from urllib.parse import urlsplit
 
 import platformdirs
-from pydantic import Field, SecretStr, ValidationError
+from pydantic import Field, SecretStr, ValidationError, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from mcp_rag.errors import InvalidSettings
@@ -49,6 +50,16 @@ class Settings(BaseSettings):
     log_level: Literal["debug", "info", "warning", "error"] = Field("info", description="What is logged.")
     log_format: Literal["text", "json"] = Field("text", description="How it is logged, always on stderr.")
 
+    @field_validator("database_url", "migration_database_url")
+    @classmethod
+    def _names_a_postgres(cls, value: SecretStr | None) -> SecretStr | None:
+        if value is not None:
+            url = urlsplit(value.get_secret_value())
+            if url.scheme not in ("postgresql", "postgres"):
+                raise ValueError("It must begin with postgresql://")
+            url.port  # noqa: B018 - raises where it is no number
+        return value
+
     @classmethod
     def read(cls) -> "Settings":
         """Read the environment.
@@ -61,7 +72,7 @@ class Settings(BaseSettings):
         except ValidationError as error:
             first = error.errors()[0]
             name = "MCP_RAG_" + "_".join(str(part) for part in first["loc"]).upper()
-            raise InvalidSettings(f"{name}: {first['msg']}.") from None
+            raise InvalidSettings(f"{name}: {first['msg'].removeprefix('Value error, ')}.") from None
 
     @property
     def embedded_data_dir(self) -> Path:

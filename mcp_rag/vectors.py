@@ -70,7 +70,7 @@ class Vectors:
         Raises:
             ModelError: it cannot be, and why.
         """
-        self.start()
+        self.start(work=False)
         assert self._loading is not None
         await asyncio.shield(self._loading)
         if self._failure is not None:

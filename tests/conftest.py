@@ -224,3 +224,14 @@ def reading_door(reader: Rag) -> Door:
         return reader
 
     return Door(create_server(current))
+
+
+@pytest.fixture
+async def lexical(library_url: str, embedder: Embedder) -> AsyncIterator[Rag]:
+    """The service on the library before its model is loaded."""
+    database = Database(url=library_url)
+    await database.open()
+    rag = Rag(Store(database), Borrowed(embedder), Extractive())
+    yield rag
+    await rag.vectors.close()
+    await database.close()

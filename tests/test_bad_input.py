@@ -19,9 +19,9 @@ TEXTS = {
     "chinese": "我们决定在三月十四日开张。" * 40,
     "emoji": "👩‍👩‍👧‍👦 family, 🏳️‍🌈 flag, 👍🏽 thumb, e\u0301 accent",
     "code": 'def f(x):\n\treturn {"a": [x for x in range(10) if x % 2 == 0]}\n\n\n# tail  ',
-    "base64": base64.b64encode(random.Random(7).randbytes(6_000)).decode(),
+    "base64": base64.b64encode(random.Random(7).randbytes(2_000)).decode(),
     "json": NESTED,
-    "one long word": "x" * 20_000,
+    "one long word": "x" * 4_000,
     "sql": "'; DROP TABLE message; -- $1 %s {} \\x00 \\u0000",
     "control characters": "bell\x07 escape\x1b[31m delete\x7f form\x0c feed",
     "windows lines": "first\r\nsecond\r\n\r\nthird",
@@ -124,52 +124,52 @@ async def test_a_hundred_megabytes_are_refused_and_thirty_are_a_document(
     assert receipt["message_count"] == receipt["added"] == 3_000
 
 
-@pytest.mark.parametrize("name", QUESTIONS)
-async def test_any_question_is_searched_for(rag: Rag, door: Door, name: str) -> None:
+async def test_any_question_is_searched_for(rag: Rag, door: Door) -> None:
     await rag.ingest("zoo", [NewMessage(text="The walrus is deep asleep.")])
     await rag.vectors.drain()
-    assert (await door.result("search", query=QUESTIONS[name]))["total"] == 1
-    assert "answered" in await door.result("ask", question=QUESTIONS[name])
+    for name, question in QUESTIONS.items():
+        assert (await door.result("search", query=question))["total"] == 1, name
+        assert "answered" in await door.result("ask", question=question), name
 
 
 @pytest.mark.parametrize("query", ["", " ", "\n\t", "\0", "\ud800\udfff", "x" * 10_001])
-async def test_an_empty_or_endless_question_is_refused(door: Door, query: str) -> None:
+async def test_an_empty_or_endless_question_is_refused(reading_door: Door, query: str) -> None:
     for tool, argument in (("search", "query"), ("ask", "question")):
-        assert (await door.refusal(tool, **{argument: query})).startswith("The query is ")
+        assert (await reading_door.refusal(tool, **{argument: query})).startswith("The query is ")
 
 
-@pytest.mark.parametrize("query", ["?!", "🤷🏽‍♀️", "...", "\u200b\u200b", "the of and", "\x07"])
-async def test_a_question_without_a_word_finds_nothing_by_words_and_is_no_error(
-    door: Door, rag: Rag, query: str
-) -> None:
+async def test_a_question_without_a_word_finds_nothing_by_words_and_is_no_error(door: Door, rag: Rag) -> None:
     await rag.ingest("zoo", [NewMessage(text="A walrus sleeps.")])
-    found = await door.result("search", query=query)
-    assert (found["results"], found["confidence"]) == ([], "none")
+    for query in ("?!", "🤷🏽‍♀️", "...", "\u200b\u200b", "the of and", "\x07"):
+        found = await door.result("search", query=query)
+        assert (found["results"], found["confidence"]) == ([], "none"), query
 
 
 @pytest.mark.parametrize("value", ["a\0b", "\ud800", "x" * 1_001])
 @pytest.mark.parametrize("argument", ["conversation_id", "speaker", "source", "tags", "title"])
-async def test_a_filter_that_nothing_could_have_is_refused(door: Door, argument: str, value: str) -> None:
+async def test_a_filter_that_nothing_could_have_is_refused(
+    reading_door: Door, argument: str, value: str
+) -> None:
     given: dict[str, Any] = {argument: [value] if argument == "tags" else value}
     if argument not in ("conversation_id", "speaker"):
-        assert "Correct the argument" in await door.refusal("list_conversations", **given)
+        assert "Correct the argument" in await reading_door.refusal("list_conversations", **given)
     if argument != "title":
-        assert "Correct the argument" in await door.refusal("search", query="walrus", **given)
-        assert "Correct the argument" in await door.refusal("ask", question="walrus?", **given)
+        assert "Correct the argument" in await reading_door.refusal("search", query="walrus", **given)
+        assert "Correct the argument" in await reading_door.refusal("ask", question="walrus?", **given)
 
 
 @pytest.mark.parametrize(
     "name", ["nobody", "a\0b", "\ud800", "", " ", "x" * 10_000, "🎉#4", "#", "a#99999999999"]
 )
-async def test_an_id_that_nothing_has_is_told(door: Door, name: str) -> None:
+async def test_an_id_that_nothing_has_is_told(reading_door: Door, name: str) -> None:
     for tool, arguments in (("fetch", {"id": name}), ("forget", {"conversation_ids": [name]})):
-        told = await door.refusal(tool, **arguments)
+        told = await reading_door.refusal(tool, **arguments)
         assert told.startswith(("No conversation has the id", "conversation_id ")), told
         assert len(told) < 11_000
 
 
 @pytest.mark.parametrize("value", [0, -1, 10**9, 2**63, 10**30, 1.5, "NaN", None, True, [], {}])
-async def test_a_number_out_of_range_or_of_another_type_is_refused(door: Door, value: object) -> None:
+async def test_a_number_out_of_range_or_of_another_type_is_refused(reading_door: Door, value: object) -> None:
     for tool, argument, others in (
         ("search", "limit", {"query": "x"}),
         ("search", "max_tokens", {"query": "x"}),
@@ -178,9 +178,9 @@ async def test_a_number_out_of_range_or_of_another_type_is_refused(door: Door, v
     ):
         if value is True and argument == "limit":
             continue
-        assert argument in await door.refusal(tool, **others, **{argument: value})
+        assert argument in await reading_door.refusal(tool, **others, **{argument: value})
     for argument in ("around", "first"):
-        told = await door.refusal("fetch", id="x", **{argument: value})
+        told = await reading_door.refusal("fetch", id="x", **{argument: value})
         assert argument in told or "No conversation has the id 'x'" in told
 
 

@@ -1,7 +1,7 @@
 import asyncio
 import json
 import signal
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator
 from pathlib import Path
 
 import asyncpg
@@ -30,7 +30,7 @@ PATIENCE = 30
 
 
 async def test_what_a_killed_process_had_confirmed_is_there_and_the_next_start_embeds_it(
-    database_url: str, rag: Rag, owner: asyncpg.Connection
+    database_url: str, rag: Rag, store: Store, embedder: Embedder, owner: asyncpg.Connection
 ) -> None:
     texts = ["We watched Jupiter and its moons.", "The soup needs more salt."]
     with StoreProcess(database_url, "ingest", "diary", json.dumps(texts)) as process:
@@ -41,7 +41,7 @@ async def test_what_a_killed_process_had_confirmed_is_there_and_the_next_start_e
     assert (await rag.search("soup")).results[0].text == texts[1]
     assert await owner.fetchval(WITHOUT) == 2
 
-    restarted = Rag(rag._store, rag.vectors._embedder, Extractive())
+    restarted = Rag(store, Borrowed(embedder), Extractive())
     restarted.vectors.start()
     await eventually(lambda: owner.fetchval(f"SELECT ({WITHOUT}) = 0"))
     assert (await restarted.search("looking at planets")).results[0].text == texts[0]

@@ -14,6 +14,22 @@ DIARY = [
     {"text": "Tomorrow the glacier.", "speaker": "Ana", "message_id": "m3"},
 ]
 
+REFUSED = [
+    ({}, "Give a conversation_id or a source"),
+    ({"conversation_ids": []}, "Give a conversation_id or a source"),
+    ({"conversation_ids": [""]}, "conversation_id is empty"),
+    ({"source": " "}, "Give a conversation_id or a source"),
+    ({"conversation_ids": ["nobody"]}, "No conversation has the id 'nobody'"),
+    ({"conversation_ids": ["diary", "nobody"]}, "No conversation has the id 'nobody'"),
+    ({"conversation_ids": ["diar"]}, "Did you mean 'diary'?"),
+    ({"source": "nowhere"}, "list_conversations"),
+    ({"conversation_ids": ["diary"], "position": 7}, "has no message 7"),
+    ({"conversation_ids": ["diary"], "position": 10**12}, "position"),
+    ({"conversation_ids": ["diary"], "position": -1}, "position"),
+    ({"conversation_ids": ["diary", "list"], "position": 0}, "the one conversation"),
+    ({"source": "phone", "position": 0}, "the one conversation"),
+]
+
 
 @pytest.fixture
 async def diary(door: Door, rag: Rag) -> None:
@@ -138,29 +154,12 @@ async def test_a_forgotten_section_of_a_document_stays_away_and_the_rest_can_cha
     assert (await door.result("search", query="bellows"))["confidence"] == "none"
 
 
-@pytest.mark.parametrize(
-    ("arguments", "words"),
-    [
-        ({}, "Give a conversation_id or a source"),
-        ({"conversation_ids": []}, "Give a conversation_id or a source"),
-        ({"conversation_ids": [""]}, "conversation_id is empty"),
-        ({"source": " "}, "Give a conversation_id or a source"),
-        ({"conversation_ids": ["nobody"]}, "No conversation has the id 'nobody'"),
-        ({"conversation_ids": ["diary", "nobody"]}, "No conversation has the id 'nobody'"),
-        ({"conversation_ids": ["diar"]}, "Did you mean 'diary'?"),
-        ({"source": "nowhere"}, "list_conversations"),
-        ({"conversation_ids": ["diary"], "position": 7}, "has no message 7"),
-        ({"conversation_ids": ["diary"], "position": 10**12}, "position"),
-        ({"conversation_ids": ["diary"], "position": -1}, "position"),
-        ({"conversation_ids": ["diary", "list"], "position": 0}, "the one conversation"),
-        ({"source": "phone", "position": 0}, "the one conversation"),
-    ],
-)
 async def test_a_forget_that_names_nothing_or_too_much_is_refused_and_removes_nothing(
-    door: Door, diary: None, owner: asyncpg.Connection, arguments: dict, words: str
+    door: Door, diary: None, owner: asyncpg.Connection
 ) -> None:
     before = await snapshot(owner)
-    assert words in await door.refusal("forget", **arguments, dry_run=False)
+    for arguments, words in REFUSED:
+        assert words in await door.refusal("forget", **arguments, dry_run=False)
     assert await snapshot(owner) == before
 
 
@@ -177,6 +176,23 @@ async def test_an_import_that_waits_for_a_forget_to_end_does_not_bring_it_back(
     assert (await forgetting).messages == 1
     assert "was forgotten" in (await importing).skipped[0].reason
     assert await inspection.places(owner, "diary") == []
+
+
+async def test_a_forget_that_waits_for_an_import_to_end_takes_what_it_brought(
+    rag: Rag, owner: asyncpg.Connection
+) -> None:
+    await rag.ingest("diary", [NewMessage(text="A secret.")])
+    async with owner.transaction():
+        # The ingest writes statistics last, and those refer to the tenant.
+        await owner.execute("SELECT FROM tenant FOR UPDATE")
+        importing = asyncio.create_task(rag.ingest("diary", [NewMessage(text="Another one.")]))
+        await eventually(lambda: owner.fetchval(f"SELECT ({inspection.WAITING}) = 1"))
+        forgetting = asyncio.create_task(rag.forget(conversation_ids=["diary"], dry_run=False))
+        await eventually(lambda: owner.fetchval(f"SELECT ({inspection.WAITING}) = 2"))
+    assert (await importing).added == 1
+    assert (await forgetting).messages == 2
+    assert await inspection.places(owner, "diary") == []
+    assert await inspection.statistics(owner) == []
 
 
 async def test_what_is_forgotten_while_it_waits_for_its_vectors_leaves_none(

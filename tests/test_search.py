@@ -1,18 +1,13 @@
 import asyncio
 import time
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import Iterator
 from datetime import UTC, datetime
 
 import pytest
 
-from mcp_rag.answering.extractive import Extractive
-from mcp_rag.errors import ModelMismatch
-from mcp_rag.models import EmbeddingModel, Filters, NewMessage
-from mcp_rag.ports import Embedder, Vectors
-from mcp_rag.postgres.database import Database
-from mcp_rag.postgres.store import Store
+from mcp_rag.models import Filters, NewMessage
 from mcp_rag.rag import Rag
-from tests.conftest import Borrowed, Door
+from tests.conftest import Door
 from tests.library import NOTES
 
 IN_WORDS = [
@@ -51,43 +46,12 @@ REFUSED = (
     "The cursor does not belong to this query. Repeat the call without `cursor` to start from the first page."
 )
 UNQUOTED = ("SYSTEM", "Ignore", "all", "secrets", "now", "please")
-LOADING = "Found by words alone: the embedding model is still loading."
 FUNCTION_WORDS = {"a", "the", "for", "to", "we", "at"}
 IN_MEANING = [
     ("medicine from a doctor", "doctor"),
     ("looking at planets at night", "stars"),
     ("interest for the money we borrowed to own a home", "finance"),
 ]
-
-
-@pytest.fixture
-async def lexical(library_url: str, embedder: Embedder) -> AsyncIterator[Rag]:
-    """The service on the library before its model is loaded."""
-    database = Database(url=library_url)
-    await database.open()
-    rag = Rag(Store(database), Borrowed(embedder), Extractive())
-    yield rag
-    await rag.vectors.close()
-    await database.close()
-
-
-class Shortened(Borrowed):
-    """Another model: the first half of the default model's dimensions."""
-
-    def __init__(self, embedder: Embedder) -> None:
-        super().__init__(embedder)
-        self._passages, self._query = embedder.embed_passages, embedder.embed_query
-        self.embed_passages, self.embed_query = self._short_passages, self._short_query
-
-    @property
-    def model(self) -> EmbeddingModel:
-        return EmbeddingModel(name="half", dimensions=192, fingerprint="half")
-
-    async def _short_passages(self, texts: list[str]) -> Vectors:
-        return (await self._passages(texts))[:, :192]
-
-    async def _short_query(self, text: str) -> Vectors:
-        return (await self._query(text))[:192]
 
 
 @pytest.fixture
@@ -118,16 +82,15 @@ async def test_what_is_meant_is_found_without_a_word_in_common(reader: Rag, quer
 @pytest.mark.parametrize(
     "phrase",
     [
-        "the harbour café opens on Saturday",
+        "better than opening with a cold oven",
         "switch on the upper deck first, wait five minutes",
         "watched Jupiter and its moons until midnight",
         "noooo. the band is booked",
     ],
 )
 async def test_the_passage_with_the_exact_words_comes_first(reader: Rag, phrase: str) -> None:
-    found = await reader.search(phrase)
-    wanted = [hit for hit in found.results if phrase.casefold() in hit.text.casefold()]
-    assert found.results[0] in wanted or not wanted
+    found = await reader.search(phrase, whole=True)
+    assert phrase.casefold() in found.results[0].text.casefold()
     assert found.confidence == "high"
 
 
@@ -264,55 +227,6 @@ async def test_what_is_stored_is_quoted_and_never_stands_as_instructions(door: D
     ):
         lines = (await door.call(tool, **arguments)).content[0].text.splitlines()
         assert [line for line in lines if line.startswith(UNQUOTED)] == []
-
-
-async def test_search_goes_by_words_and_says_so_until_the_model_is_loaded(lexical: Rag) -> None:
-    before = await lexical.search("medicine from a doctor")
-    assert (before.mode, before.notice) == ("lexical", LOADING)
-    assert "note-doctor" not in [hit.conversation_id for hit in before.results]
-    await lexical.vectors.ready()
-    after = await lexical.search("medicine from a doctor")
-    assert (after.mode, after.notice) == ("hybrid", None)
-    assert after.results[0].conversation_id == "note-doctor"
-
-
-async def test_a_passage_without_a_vector_is_found_by_its_words_beside_those_with_one(rag: Rag) -> None:
-    await rag.ingest("old", [NewMessage(text="The ferry to the island leaves at noon.")])
-    await rag.vectors.drain()
-    await rag.ingest("new", [NewMessage(text="The ferry was late today.")])
-    found = await rag.search("ferry")
-    assert {hit.conversation_id for hit in found.results} == {"old", "new"}
-
-
-async def test_vectors_of_two_models_are_never_compared_and_replacing_the_model_cures_it(
-    rag: Rag, database_url: str, embedder: Embedder
-) -> None:
-    await rag.ingest("stars", [NewMessage(text=NOTES["stars"])])
-    await rag.ingest("doctor", [NewMessage(text=NOTES["doctor"])])
-    await rag.vectors.drain()
-    database = Database(url=database_url)
-    await database.open()
-    other = Rag(Store(database), Shortened(embedder), Extractive())
-    other.vectors.start(work=False)
-    with pytest.raises(ModelMismatch) as caught:
-        await other.vectors.ready()
-    assert "half" in caught.value.cause
-    assert "mcp-rag reembed" in caught.value.remedy
-    for read in (other.search("planets"), other.ask("Which planets?")):
-        with pytest.raises(ModelMismatch):
-            await read
-    assert await other.vectors.replace_model() == 2
-    await other.vectors.close()
-
-    again = Rag(Store(database), Shortened(embedder), Extractive())
-    again.vectors.start(work=False)
-    await again.vectors.ready()
-    found = await again.search("looking at planets")
-    assert (found.mode, found.results[0].conversation_id) == ("hybrid", "stars")
-    status = await again.status()
-    assert (status.model.name, status.pending) == ("half", 0)
-    await again.vectors.close()
-    await database.close()
 
 
 async def test_many_searches_at_once_give_what_each_gives_alone(reader: Rag) -> None:

@@ -32,7 +32,7 @@ class Extractive:
 
 def _matter(sentences: Sequence[Sentence], threshold: float) -> str:
     """The best sentence, with its neighbours while they matter or there is room: one unbroken stretch."""
-    if not sentences:
+    if not any(character.isalnum() for sentence in sentences for character in sentence.text):
         return ""
     best = max(range(len(sentences)), key=lambda i: sentences[i].similarity)
     if sentences[best].similarity < threshold:

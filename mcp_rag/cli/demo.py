@@ -118,7 +118,8 @@ async def _store(rag: Rag, name: str, stage: _Stage) -> FileReceipt:
         ]
         added.append(sum(receipt.added for receipt in receipts))
     receipt = FileReceipt(file=name, conversations=len(receipts), added=added[0], again=added[1])
-    counts = f"{receipt.conversations:>4} conversations {receipt.added:>5} messages"
+    unit = "conversation " if receipt.conversations == 1 else "conversations"
+    counts = f"{receipt.conversations:>4} {unit} {receipt.added:>5} messages"
     stage.show(block(f"{name:<20}{counts}", (f"   sent again: {receipt.again} added", "dim"), indent=3))
     return receipt
 

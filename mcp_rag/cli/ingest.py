@@ -46,6 +46,7 @@ class Work:
     """What came on stdin, if that is one of the paths."""
     receipts: list[Receipt] = field(default_factory=list)
     unread: list[str] = field(default_factory=list)
+    passed_over: list[str] = field(default_factory=list)
     refused: list[Refused] = field(default_factory=list)
     embedded: int = 0
 
@@ -61,7 +62,7 @@ class Work:
                 items = self._items(path)
                 while (item := await asyncio.to_thread(self._next, items)) is not None:
                     if isinstance(item, Unread):
-                        self.unread.append(str(item))
+                        (self.passed_over if item.passed_over else self.unread).append(str(item))
                     else:
                         await _finished(self._store(rag, self.wishes.applied(item)))
                         done(1)
@@ -82,10 +83,17 @@ class Work:
     @property
     def begun(self) -> bool:
         """There is something to tell."""
-        return bool(self.receipts or self.unread or self.refused)
+        return bool(self.receipts or self.unread or self.passed_over or self.refused)
 
     def intake(self, error: dict[str, Any] | None = None) -> Intake:
-        return Intake.of(self.receipts, self.unread, self.refused, embedded=self.embedded, error=error)
+        return Intake.of(
+            self.receipts,
+            self.unread,
+            self.refused,
+            passed_over=self.passed_over,
+            embedded=self.embedded,
+            error=error,
+        )
 
     def _items(self, path: Path) -> Items:
         name = self.wishes.conversation_id

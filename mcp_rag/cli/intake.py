@@ -30,6 +30,7 @@ class Intake(Frozen):
     pending: int = Field(description="Passages of it that are found by words, but not by meaning yet.")
     receipts: tuple[Receipt, ...]
     unread: tuple[str, ...] = Field(description="What could not be read, where, and why.")
+    passed_over: tuple[str, ...] = Field(description="Files that are no conversations, and why.")
     refused: tuple[Refused, ...]
     error: dict[str, Any] | None = Field(None, description="What ended it before its time.")
 
@@ -40,6 +41,7 @@ class Intake(Frozen):
         unread: Sequence[str],
         refused: Sequence[Refused],
         *,
+        passed_over: Sequence[str],
         embedded: int,
         error: dict[str, Any] | None,
     ) -> "Intake":
@@ -57,6 +59,7 @@ class Intake(Frozen):
             pending=max(0, total("pending") - embedded),
             receipts=tuple(receipts),
             unread=tuple(unread),
+            passed_over=tuple(passed_over),
             refused=tuple(refused),
             error=error,
         )
@@ -86,6 +89,7 @@ def told(intake: Intake) -> Iterator[Shown]:
         )
     yield from _left_out("Skipped", [_skipped(receipt) for receipt in intake.receipts if receipt.skipped])
     yield from _left_out("Not read", intake.unread)
+    yield from _left_out("Passed over", intake.passed_over)
     yield from _left_out("Not stored", [f"{each.conversation_id}: {each.reason}" for each in intake.refused])
 
 

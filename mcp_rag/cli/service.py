@@ -78,6 +78,7 @@ def serve(
     settings = Settings.read()
     log.configure(settings.log_level, settings.log_format)
     host = host or settings.host
+    server.require_loopback(host)
     port = ports.free(host, settings.port if port is None else port)
     base = f"http://{f'[{host}]' if ':' in host else host}:{port}"
     output.warn(f"Streamable HTTP at {base}/mcp, SSE at {base}/sse. Ctrl-C ends it.")

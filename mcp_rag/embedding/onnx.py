@@ -1,9 +1,13 @@
 """Models that ONNX Runtime runs, without PyTorch."""
 
+import os
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
+
+# It reports its use to its makers unless it is told not to before it is imported: nothing leaves unasked.
+os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
 import onnxruntime
 from numpy.typing import NDArray
 from onnxruntime.capi import onnxruntime_pybind11_state as state

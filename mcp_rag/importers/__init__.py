@@ -57,11 +57,14 @@ def _folder(root: Path) -> Items:
     unlisted: list[OSError] = []
     for folder, folders, files in os.walk(root, onerror=unlisted.append):
         hidden = [name for name in (*folders, *files) if name.startswith(".")]
-        yield from (Unread(path=Path(folder, name), reason="it is hidden") for name in sorted(hidden))
+        yield from (
+            Unread(path=Path(folder, name), reason="it is hidden", passed_over=True)
+            for name in sorted(hidden)
+        )
         folders[:] = sorted(set(folders).difference(hidden))
         for name in folders:
             if Path(folder, name).is_symlink():
-                yield Unread(path=Path(folder, name), reason="it is a link to a folder")
+                yield Unread(path=Path(folder, name), reason="it is a link to a folder", passed_over=True)
         for name in sorted(set(files).difference(hidden)):
             yield from _member(Path(folder, name))
     for error in unlisted:
@@ -71,7 +74,8 @@ def _folder(root: Path) -> Items:
 def _member(path: Path) -> Items:
     suffix = path.suffix.lower()
     if suffix not in text.SUFFIXES.union(_LINES, (".json", ".zip")):
-        yield Unread(path=path, reason=f"{suffix or 'a file without suffix'} is not a kind that is imported")
+        reason = f"{suffix or 'a file without suffix'} is not a kind that is imported"
+        yield Unread(path=path, reason=reason, passed_over=True)
         return
     try:
         yield from _file(path)

@@ -53,7 +53,7 @@ def read_archive(path: Path) -> Items:
                 content = archive.read(name)
             yield from _conversations(decode_json(content), Place(path=path, place=name))
     if left := len(names) - len(exports):
-        yield Unread(path=path, reason=f"{left} other files in it hold no conversations")
+        yield Unread(path=path, reason=f"{left} other files in it hold no conversations", passed_over=True)
 
 
 @contextmanager

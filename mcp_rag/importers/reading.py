@@ -34,6 +34,8 @@ class Unread(Frozen):
     path: Path
     place: str = ""
     reason: str
+    passed_over: bool = False
+    """It was never meant to be read: nothing is wrong with it."""
 
     def __str__(self) -> str:
         where = f"{self.path}, {self.place}" if self.place else str(self.path)

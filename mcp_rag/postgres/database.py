@@ -117,5 +117,11 @@ class Database:
         return await asyncpg.connect(*args, **kwargs)
 
     async def _start(self, server: EmbeddedServer) -> None:
-        urls = await asyncio.to_thread(server.start)
+        starting = asyncio.create_task(asyncio.to_thread(server.start))
+        try:
+            urls = await asyncio.shield(starting)
+        except asyncio.CancelledError:
+            # A thread goes on whatever is cancelled: what it has started is there to be stopped by `close`.
+            await asyncio.wait({starting})
+            raise
         self._url, self._owner_url = urls.application, urls.owner

@@ -231,10 +231,11 @@ class Transaction:
     ) -> ForgetScope:
         """What is meant, locked until the transaction ends."""
         ids = None if conversation_ids is None else list(conversation_ids)
-        rows = await self._fetch("forget_scope", ids, source, position)
-        held = [row for row in rows if row["message_key"] is not None]
+        rows = await self._fetch("forget_conversations", ids, source)
+        names = {row["conversation_key"]: row["conversation_id"] for row in rows}
+        held = await self._fetch("forget_messages", list(names), position)
         return ForgetScope(
-            conversations={row["conversation_key"]: row["conversation_id"] for row in rows},
+            conversations=names if held or position is None else {},
             message_keys=[row["message_key"] for row in held],
             messages=[(row["conversation_key"], row["identity"]) for row in held],
         )

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mcp_rag.cli import json_text
@@ -197,6 +197,7 @@ JSON: st.SearchStrategy[Any] = st.recursive(
 )
 
 
+@settings(max_examples=50)
 @given(
     before=st.dictionaries(st.text(), JSON, max_size=4),
     servers=st.none() | st.dictionaries(st.text(), JSON, max_size=3),
