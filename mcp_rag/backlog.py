@@ -8,13 +8,12 @@ import asyncio
 from collections.abc import Callable
 from contextlib import suppress
 
-import structlog
-
-from mcp_rag.errors import RagError
+from mcp_rag.errors import ModelMismatch, RagError
+from mcp_rag.log import logger
 from mcp_rag.ports import Embedder
-from mcp_rag.postgres.store import Store
+from mcp_rag.postgres.store import Store, Transaction
 
-log = structlog.get_logger()
+log = logger()
 
 BATCH = 64
 """Passages that are embedded and committed together."""
@@ -29,7 +28,9 @@ RETRY_AFTER = 30.0
 class Backlog:
     """Fills in missing vectors of one model."""
 
-    def __init__(self, store: Store, embedder: Embedder, model_key: int) -> None:
+    def __init__(self, store: Store, embedder: Embedder, model_key: int, *, beside: bool = False) -> None:
+        """For the store's model; or, `beside` it, for the one that will be."""
+        self._beside = beside
         self._store = store
         self._embedder = embedder
         self._model_key = model_key
@@ -86,8 +87,14 @@ class Backlog:
 
     async def _batch(self, tenant_id: int, after: int) -> tuple[int, int | None]:
         async with self._store.transaction(tenant_id) as tx:
+            await self._confirm(tx)
             waiting, last = await tx.claim_waiting(self._model_key, after=after, limit=BATCH)
             if waiting:
                 vectors = await self._embedder.embed_passages([passage.text for passage in waiting])
                 await tx.insert_vectors(self._model_key, waiting, vectors)
         return len(waiting), last
+
+    async def _confirm(self, tx: Transaction) -> None:
+        active = await tx.active_model()
+        if not self._beside and active is not None and active[0] != self._model_key:
+            raise ModelMismatch(f"The store was switched to {active[1].name}.")

@@ -4,11 +4,10 @@ import asyncio
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
 
-import structlog
-
 from mcp_rag import embedding
 from mcp_rag.answering.extractive import Extractive
 from mcp_rag.errors import RagError
+from mcp_rag.log import logger
 from mcp_rag.ports import Embedder
 from mcp_rag.postgres.database import Database
 from mcp_rag.postgres.embedded import EmbeddedServer
@@ -16,7 +15,7 @@ from mcp_rag.postgres.store import Store
 from mcp_rag.rag import Rag
 from mcp_rag.settings import Settings
 
-log = structlog.get_logger()
+log = logger()
 
 
 def create_database(settings: Settings) -> Database:

@@ -6,6 +6,9 @@ from typing import Literal
 
 import structlog
 
+# Whoever has not configured anything yet must not write to stdout either.
+structlog.configure_once(logger_factory=structlog.PrintLoggerFactory(sys.stderr))
+
 Level = Literal["debug", "info", "warning", "error"]
 
 
@@ -40,3 +43,9 @@ def configure(level: Level, form: Literal["text", "json"]) -> None:
         ])
     )  # fmt: skip
     logging.basicConfig(level=max(number, logging.WARNING), handlers=[handler], force=True)
+
+
+def logger() -> structlog.typing.FilteringBoundLogger:
+    """A logger that follows what is configured later."""
+    bound: structlog.typing.FilteringBoundLogger = structlog.get_logger()
+    return bound

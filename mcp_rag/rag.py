@@ -290,6 +290,8 @@ class Rag:
         terms = lexicon.query_terms(query, tenant_id=self._tenant_id)
         vector, notice = await self.vectors.of_query(query)
         async with self._store.transaction(self._tenant_id, readonly=True) as tx:
+            if vector is not None:
+                await self.vectors.confirm(tx)
             candidates = await tx.search(
                 terms, vector, filters, model_key=self.vectors.model_key, dimensions=self.vectors.dimensions
             )

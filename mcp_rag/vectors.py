@@ -5,7 +5,6 @@ from collections.abc import Callable
 from contextlib import suppress
 
 import numpy as np
-import structlog
 from numpy.typing import NDArray
 
 from mcp_rag.backlog import Backlog
@@ -17,11 +16,12 @@ from mcp_rag.errors import (
     StoreError,
     StoreUnavailable,
 )
+from mcp_rag.log import logger
 from mcp_rag.models import EmbeddingModel
 from mcp_rag.ports import Embedder
-from mcp_rag.postgres.store import Store
+from mcp_rag.postgres.store import Store, Transaction
 
-log = structlog.get_logger()
+log = logger()
 
 RETRY_AFTER = 30.0
 """Seconds until an embedding service that could not be reached is tried again."""
@@ -124,14 +124,39 @@ class Vectors:
         await self._store.database.index_vectors(model.dimensions)
         async with self._store.transaction(0) as tx:
             key = await tx.register_model(model)
-        done = await Backlog(self._store, self._embedder, key).drain(progress)
+        filling = Backlog(self._store, self._embedder, key, beside=True)
+        done = await filling.drain(progress)
+        # What others held for a moment was passed over: nothing may be without a vector after the switch.
+        while await self._incomplete(key):
+            await asyncio.sleep(1)
+            done += await filling.drain(progress)
         async with self._store.transaction(0) as tx:
             await tx.lock_models()
             await tx.activate_model(key)
         for tenant_id in await self._store.tenant_ids():
             async with self._store.transaction(tenant_id) as tx:
                 await tx.delete_other_vectors(key)
+        self._failure, self.model_key = None, key
+        self._backlog = Backlog(self._store, self._embedder, key)
         return done
+
+    async def confirm(self, tx: Transaction) -> None:
+        """Make sure that the store's model is still this one.
+
+        Raises:
+            ModelMismatch: another process has switched the store to another model.
+        """
+        active = await tx.active_model()
+        if active is not None and active[0] != self.model_key:
+            raise _mismatch(active[1], self._embedder.model)
+
+    async def _incomplete(self, model_key: int) -> bool:
+        for tenant_id in await self._store.tenant_ids():
+            async with self._store.transaction(tenant_id, readonly=True) as tx:
+                counts = await tx.counts(model_key)
+            if counts["vectors"] < counts["passages"]:
+                return True
+        return False
 
     async def close(self) -> None:
         for task in (self._loading, self._working):
@@ -178,8 +203,12 @@ class Vectors:
                 return key
         key, stored = active
         if stored != model:
-            raise ModelMismatch(
-                f"The store was embedded with {stored.name} ({stored.fingerprint[:12]}), not with "
-                f"{model.name} ({model.fingerprint[:12]}), and vectors of two models are never compared."
-            )
+            raise _mismatch(stored, model)
         return key
+
+
+def _mismatch(stored: EmbeddingModel, model: EmbeddingModel) -> ModelMismatch:
+    return ModelMismatch(
+        f"The store was embedded with {stored.name} ({stored.fingerprint[:12]}), not with "
+        f"{model.name} ({model.fingerprint[:12]}), and vectors of two models are never compared."
+    )

@@ -81,3 +81,19 @@ async def test_vectors_of_two_models_are_never_compared_and_replacing_the_model_
     assert (status.model.name, status.pending) == ("half", 0)
     await again.vectors.close()
     await database.close()
+
+
+async def test_a_process_that_runs_on_after_another_switched_the_model_refuses_to_compare(
+    rag: Rag, database_url: str, embedder: Embedder
+) -> None:
+    await rag.ingest("stars", [NewMessage(text=NOTES["stars"])])
+    await rag.vectors.drain()
+    database = Database(url=database_url)
+    await database.open()
+    await (other := Rag(Store(database), Shortened(embedder), Extractive())).vectors.replace_model()
+    with pytest.raises(ModelMismatch):
+        await rag.search("planets")
+    with pytest.raises(ModelMismatch):
+        await rag.vectors.drain()
+    assert (await other.search("planets")).mode == "hybrid"
+    await database.close()
