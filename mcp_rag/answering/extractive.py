@@ -8,7 +8,7 @@ QUOTES = 3
 """The most that an answer cites."""
 WITHIN = 0.08
 """How much less alike to the question than the best sentence another may be and still matter (cosine)."""
-SURE_HIT = 0.75
+SURE_HIT = 0.6
 """A hit with this share of the best possible score is quoted whatever its sentences are like alone."""
 READABLE, LONGEST = 280, 600
 """Characters: a quote takes in neighbouring sentences up to the first, and never exceeds the second."""
