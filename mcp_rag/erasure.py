@@ -4,7 +4,8 @@ from collections import Counter
 from collections.abc import Sequence
 
 from mcp_rag.models import Erasure
-from mcp_rag.postgres.store import ForgetScope, Transaction
+from mcp_rag.postgres.rows import ForgetScope
+from mcp_rag.postgres.store import Transaction
 from mcp_rag.reconciliation import tombstone
 
 

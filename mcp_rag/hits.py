@@ -1,6 +1,10 @@
 """Ranked passages as hits, and pages of them. Pure."""
 
 from collections.abc import Callable, Collection, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
 
 from mcp_rag.models import Address, Hit
 from mcp_rag.ranking import Ranked
@@ -10,6 +14,23 @@ SNIPPET = 320
 """Characters of a hit's text, unless the whole passage is asked for."""
 SHORTEST_SNIPPET = 60
 """Characters to which a hit that fits no budget is cut at most."""
+
+
+@dataclass(frozen=True)
+class Found:
+    """What a question found, and what it was found by."""
+
+    ranked: list[Ranked]
+    terms: dict[int, int]
+    vector: NDArray[np.float32] | None
+    notice: str | None
+    """Why it went by words alone, when it did."""
+    tenant_id: int
+
+    def hits(self, start: int, stop: int, *, whole: bool = False) -> list[Hit]:
+        return [
+            hit(item, self.terms, tenant_id=self.tenant_id, whole=whole) for item in self.ranked[start:stop]
+        ]
 
 
 def hit(item: Ranked, wanted: Collection[int], *, tenant_id: int, whole: bool = False) -> Hit:

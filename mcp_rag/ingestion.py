@@ -6,7 +6,8 @@ from collections.abc import Sequence
 from mcp_rag import lexicon, passages
 from mcp_rag.indexing import index, statistics
 from mcp_rag.models import NewMessage, Skipped, StoredMessage
-from mcp_rag.postgres.store import OpenConversation, Transaction
+from mcp_rag.postgres.rows import OpenConversation
+from mcp_rag.postgres.store import Transaction
 from mcp_rag.reconciliation import Changes, Incoming, tombstone
 
 RESTORE = "send it with restore=true to store it again"

@@ -1,14 +1,10 @@
 """Class Rag: ingest, search, ask, fetch, list, forget. Read this file to know what the service does."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
-
-import numpy as np
-from numpy.typing import NDArray
 
 from mcp_rag import __version__, content, cursors, erasure, evidence, ingestion, lexicon, ranking
 from mcp_rag.errors import InvalidInput, UnknownConversation, UnknownMessage
-from mcp_rag.hits import fitting, hit
+from mcp_rag.hits import Found, fitting
 from mcp_rag.models import (
     EVERYTHING,
     Address,
@@ -27,7 +23,6 @@ from mcp_rag.models import (
 )
 from mcp_rag.ports import Answerer, Embedder
 from mcp_rag.postgres.store import Store, Transaction
-from mcp_rag.ranking import Ranked
 from mcp_rag.reconciliation import identify, reconcile
 from mcp_rag.vectors import Vectors
 
@@ -284,7 +279,7 @@ class Rag:
             notice=self.vectors.notice,
         )
 
-    async def _find(self, query: str, filters: Filters) -> "Found":
+    async def _find(self, query: str, filters: Filters) -> Found:
         """Every passage that either leg found, ranked, in one round trip to the database."""
         filters = content.filters(filters)
         terms = lexicon.query_terms(query, tenant_id=self._tenant_id)
@@ -305,20 +300,3 @@ class Rag:
         near = await tx.similar_conversation_ids(conversation_id[:40], limit=3)
         remedy = f"Did you mean {', '.join(map(repr, near))}?" if near else None
         return UnknownConversation(f"No conversation has the id {conversation_id!r}.", remedy=remedy)
-
-
-@dataclass(frozen=True)
-class Found:
-    """What a question found, and what it was found by."""
-
-    ranked: list[Ranked]
-    terms: dict[int, int]
-    vector: NDArray[np.float32] | None
-    notice: str | None
-    """Why it went by words alone, when it did."""
-    tenant_id: int
-
-    def hits(self, start: int, stop: int, *, whole: bool = False) -> list[Hit]:
-        return [
-            hit(item, self.terms, tenant_id=self.tenant_id, whole=whole) for item in self.ranked[start:stop]
-        ]

@@ -2,17 +2,15 @@
 
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
 import asyncpg
 import numpy as np
 from numpy.typing import NDArray
-from pgvector import HalfVector, SparseVector
+from pgvector import HalfVector
 
 from mcp_rag.indexing import IndexedPassage
-from mcp_rag.lexicon import TERM_SPACE, Terms
 from mcp_rag.models import (
     Candidate,
     Conversation,
@@ -27,6 +25,7 @@ from mcp_rag.models import (
 )
 from mcp_rag.postgres.database import Connection, Database
 from mcp_rag.postgres.queries import sql
+from mcp_rag.postgres.rows import ForgetScope, OpenConversation, conversation, weights
 
 LEG_DEPTH = 100
 """Passages that each leg contributes to the ranking."""
@@ -34,26 +33,6 @@ POSTINGS = 10_000
 """Candidates that a question's rarest words may select: overlap with the full scan .999, 9 ms at 100k."""
 EXACT_SCAN = 20_000
 """Passages up to which a scope is scanned exactly; beyond it the vector index answers."""
-
-
-@dataclass(frozen=True)
-class OpenConversation:
-    key: int
-    kind: Kind
-    title: str | None
-    created: bool
-    """There was none before."""
-    retitled: bool
-    """It has messages that were indexed under another title."""
-
-
-@dataclass(frozen=True)
-class ForgetScope:
-    conversations: dict[int, str]
-    """Key to id."""
-    message_keys: list[int]
-    messages: list[tuple[int, bytes]]
-    """Conversation key and identity of each message."""
 
 
 class Store:
@@ -139,7 +118,7 @@ class Transaction:
         rows = [
             (
                 self._tenant_id, conversation, p.message_key, p.passage.start, p.passage.stop, p.context,
-                p.speaker, p.sent_at, p.terms.terms, _weights(p.terms), p.terms.length,
+                p.speaker, p.sent_at, p.terms.terms, weights(p.terms), p.terms.length,
             )
             for p in passages
         ]  # fmt: skip
@@ -196,7 +175,7 @@ class Transaction:
 
     async def find_conversation(self, conversation_id: str) -> Conversation | None:
         row = await self._row("find_conversation", conversation_id)
-        return _conversation(row) if row else None
+        return conversation(row) if row else None
 
     async def similar_conversation_ids(self, text: str, *, limit: int) -> list[str]:
         rows = await self._fetch("similar_conversation_ids", text, limit)
@@ -217,7 +196,7 @@ class Transaction:
             title, filters.source, list(filters.tags) or None, filters.since, filters.until,
             limit, *(after or (None, None)),
         )  # fmt: skip
-        return [(_conversation(row), (row["recent_at"], row["conversation_key"])) for row in rows]
+        return [(conversation(row), (row["recent_at"], row["conversation_key"])) for row in rows]
 
     async def counts(self, model_key: int | None) -> dict[str, int]:
         row = await self._row("count_store", model_key)
@@ -313,13 +292,3 @@ class Transaction:
 
     async def delete_other_vectors(self, model_key: int) -> None:
         await self._execute("delete_vectors", model_key)
-
-
-def _conversation(row: asyncpg.Record) -> Conversation:
-    return Conversation(**{name: row[name] for name in Conversation.model_fields})
-
-
-def _weights(terms: Terms) -> SparseVector:
-    # Terms count from 1, as a sparsevec is written; the driver's indices count from 0.
-    pairs = zip(terms.terms, terms.weights, strict=True)
-    return SparseVector({term - 1: weight for term, weight in pairs}, TERM_SPACE)
