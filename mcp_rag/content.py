@@ -54,6 +54,15 @@ def name(text: str | None, field: str) -> str | None:
     return text
 
 
+def tags(each: Sequence[str] | None) -> list[str] | None:
+    """Tags that can be stored, without the blank ones; None says nothing about them.
+
+    Raises:
+        InvalidInput: one cannot be stored.
+    """
+    return None if each is None else [tag for text in each if (tag := name(text, "A tag"))]
+
+
 def query(text: str) -> str:
     """A question that can be searched for.
 

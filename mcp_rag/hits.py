@@ -6,8 +6,9 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from mcp_rag.models import Address, Hit
-from mcp_rag.ranking import Ranked
+from mcp_rag import cursors
+from mcp_rag.models import Address, Hit, SearchResult
+from mcp_rag.ranking import Ranked, confidence
 from mcp_rag.snippets import snippet
 
 SNIPPET = 320
@@ -26,6 +27,19 @@ class Found:
     notice: str | None
     """Why it went by words alone, when it did."""
     tenant_id: int
+
+    def page(self, shown: Sequence[Hit], *, start: int, wanted: int, asked: object) -> SearchResult:
+        """The hits that are shown, from `start` on, of those that were `wanted`."""
+        end = start + len(shown)
+        return SearchResult(
+            results=tuple(shown),
+            confidence=confidence(self.ranked),
+            mode="lexical" if self.notice else "hybrid",
+            total=len(self.ranked),
+            omitted=wanted - len(shown),
+            next_cursor=cursors.encode(asked, [end]) if end < len(self.ranked) else None,
+            notice=self.notice,
+        )
 
     def hits(self, start: int, stop: int, *, whole: bool = False) -> list[Hit]:
         return [

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 
 from mcp_rag import lexicon, passages
 from mcp_rag.indexing import index, statistics
-from mcp_rag.models import NewMessage, Skipped, StoredMessage
+from mcp_rag.models import Address, NewMessage, Receipt, Skipped, StoredMessage
 from mcp_rag.postgres.rows import OpenConversation
 from mcp_rag.postgres.store import Transaction
 from mcp_rag.reconciliation import Changes, Incoming, tombstone
@@ -78,6 +78,23 @@ async def apply(tx: Transaction, opened: OpenConversation, changes: Changes, *, 
     gained.subtract(lost)
     await tx.add_term_statistics(gained)
     return len(indexed)
+
+
+def receipt(
+    conversation_id: str, changes: Changes, skipped: Sequence[Skipped], *, message_count: int, pending: int
+) -> Receipt:
+    """What was done, once it is committed."""
+    return Receipt(
+        conversation_id=conversation_id,
+        uri=Address(conversation_id=conversation_id).uri,
+        added=len(changes.added),
+        updated=len(changes.updated),
+        unchanged=changes.unchanged,
+        removed=len(changes.removed),
+        skipped=tuple(skipped),
+        message_count=message_count,
+        pending=pending,
+    )
 
 
 async def _write_messages(tx: Transaction, opened: OpenConversation, changes: Changes) -> list[StoredMessage]:

@@ -1,6 +1,7 @@
 """Class Rag: ingest, search, ask, fetch, list, forget. Read this file to know what the service does."""
 
 from collections.abc import Callable, Sequence
+from functools import partial
 
 from mcp_rag import __version__, content, cursors, erasure, evidence, ingestion, lexicon, ranking
 from mcp_rag.errors import InvalidInput, UnknownConversation, UnknownMessage
@@ -13,7 +14,6 @@ from mcp_rag.models import (
     Erasure,
     Extract,
     Filters,
-    Hit,
     Kind,
     NewMessage,
     NoAnswer,
@@ -69,7 +69,7 @@ class Rag:
         """
         conversation_id = content.conversation_id(conversation_id)
         title, source = content.name(title, "title"), content.name(source, "source")
-        tags = None if tags is None else [tag for each in tags if (tag := content.name(each, "A tag"))]
+        tags = content.tags(tags)
         longest = content.LONGEST_CALL if kind == "document" else content.LONGEST_MESSAGE
         good, skipped = content.sift(messages, longest=longest)
         async with self._store.transaction(self._tenant_id) as tx:
@@ -85,17 +85,8 @@ class Rag:
             pending = await ingestion.apply(tx, opened, changes, tenant_id=self._tenant_id)
             count = await tx.finish_conversation(opened.key, changed=changes.any)
         self.vectors.wake()
-        return Receipt(
-            conversation_id=conversation_id,
-            uri=Address(conversation_id=conversation_id).uri,
-            added=len(changes.added),
-            updated=len(changes.updated),
-            unchanged=changes.unchanged,
-            removed=len(changes.removed),
-            skipped=(*skipped, *repeated, *dead),
-            message_count=count,
-            pending=pending,
-        )
+        left_out = (*skipped, *repeated, *dead)
+        return ingestion.receipt(conversation_id, changes, left_out, message_count=count, pending=pending)
 
     async def search(
         self,
@@ -126,20 +117,7 @@ class Rag:
         (start,) = cursors.decode(cursor, asked, int) if cursor else (0,)
         found = await self._find(query, filters)
         hits = found.hits(start, start + limit, whole=whole)
-        sure = ranking.confidence(found.ranked)
-
-        def page(shown: Sequence[Hit]) -> SearchResult:
-            end = start + len(shown)
-            return SearchResult(
-                results=tuple(shown),
-                confidence=sure,
-                mode="lexical" if found.notice else "hybrid",
-                total=len(found.ranked),
-                omitted=len(hits) - len(shown),
-                next_cursor=cursors.encode(asked, [end]) if end < len(found.ranked) else None,
-                notice=found.notice,
-            )
-
+        page = partial(found.page, start=start, wanted=len(hits), asked=asked)
         if fits is None:
             return page(hits)
         shown = fitting(hits, found.terms, lambda some: fits(page(some)), tenant_id=self._tenant_id)

@@ -100,7 +100,11 @@ class Work:
         if path == STANDARD_INPUT:
             return _document(self.piped, name)
         items = importers.read(path, conversation_id=name)
-        return items if self.wishes.title is None else _one_conversation(items)
+        return (
+            items
+            if self.wishes.title is None
+            else importers.one_conversation(items, "have one title", "Leave --title out.")
+        )
 
     def _next(self, items: Items) -> NewConversation | Unread | None:
         try:
@@ -148,19 +152,6 @@ def _document(content: bytes, conversation_id: str | None) -> Items:
         raise UnreadableSource(f"stdin cannot be imported: {error.cause}.", remedy=error.remedy) from error
     name = conversation_id or ""
     yield NewConversation(conversation_id=name, messages=(NewMessage(text=text),), kind="document")
-
-
-def _one_conversation(items: Items) -> Items:
-    only = None
-    for item in items:
-        if isinstance(item, Unread):
-            yield item
-        elif only is None:
-            only = item
-        else:
-            raise InvalidInput("There are several conversations, which cannot have one title.")
-    if only is not None:
-        yield only
 
 
 async def _finished(work: Coroutine[Any, Any, None]) -> None:

@@ -15,7 +15,7 @@ from mcp_rag.errors import InvalidInput, UnreadableSource
 from mcp_rag.importers import claude_code, export, jsonl, lines, text
 from mcp_rag.importers.reading import Items, Unread
 
-__all__ = ["Items", "Unread", "forms", "read"]
+__all__ = ["Items", "Unread", "forms", "one_conversation", "read"]
 
 _LINES = (".jsonl", ".ndjson")
 _HEAD = 4096
@@ -126,6 +126,19 @@ def _lines(path: Path) -> Items:
 
 def _named(items: Items, conversation_id: str) -> Items:
     """The one conversation under the given id."""
+    remedy = "Leave conversation_id out: each keeps the name that it has in the source."
+    for item in one_conversation(items, f"be named {conversation_id!r}", remedy):
+        yield (
+            item if isinstance(item, Unread) else item.model_copy(update={"conversation_id": conversation_id})
+        )
+
+
+def one_conversation(items: Items, purpose: str, remedy: str) -> Items:
+    """The same items, if only one conversation is among them, which comes last.
+
+    Raises:
+        InvalidInput: there are several, which cannot all be what the `purpose` says.
+    """
     only = None
     for item in items:
         if isinstance(item, Unread):
@@ -133,9 +146,6 @@ def _named(items: Items, conversation_id: str) -> Items:
         elif only is None:
             only = item
         else:
-            raise InvalidInput(
-                f"There are several conversations, which cannot all be named {conversation_id!r}.",
-                remedy="Leave conversation_id out: each keeps the name that it has in the source.",
-            )
+            raise InvalidInput(f"There are several conversations, which cannot all {purpose}.", remedy=remedy)
     if only is not None:
-        yield only.model_copy(update={"conversation_id": conversation_id})
+        yield only
