@@ -24,8 +24,9 @@ _SESSION = {
     "role": APPLICATION_ROLE,
     "application_name": "mcp-rag",
     "jit": "off",
-    # Exact recall matters more than the last millisecond: the leg is 100 deep.
-    "hnsw.ef_search": "120",
+    # The leg is 100 deep: at 120 the index found 81 % of the nearest 100 in 100,000 real and derived vectors,
+    # at 400 91 %, for 4 ms more on a busy machine.
+    "hnsw.ef_search": "400",
     "hnsw.iterative_scan": "relaxed_order",
     "hnsw.max_scan_tuples": "40000",
 }
