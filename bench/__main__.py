@@ -36,7 +36,7 @@ class Extent:
     rounds: int
 
 
-WHOLE = Extent(passages=(10_000, 100_000), sample=1_500, questions=200, ingested=200, rounds=7)
+WHOLE = Extent(passages=(10_000, 100_000), sample=1_200, questions=160, ingested=200, rounds=7)
 QUICK = Extent(passages=(1_000, 5_000), sample=200, questions=40, ingested=30, rounds=3)
 
 

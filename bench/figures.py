@@ -76,10 +76,12 @@ def write(path: Path, figures: Sequence[Figure], machine: dict[str, Any]) -> Non
 
 def show(figures: Sequence[Figure], machine: dict[str, Any]) -> None:
     console = Console(width=None if sys.stdout.isatty() else _WIDTH)
-    table = Table("measurement", "reference", title="mcp-rag, measured", title_justify="left")
-    for column in ("figure", "of it", "ratio", "target"):
-        table.add_column(column, justify="right")
+    table = Table(title="mcp-rag, measured", title_justify="left")
+    table.add_column("measurement", no_wrap=True)
+    for column in ("figure", "reference", "ratio", "target"):
+        table.add_column(column, justify="right", no_wrap=True)
     table.add_column("")
+    table.add_column("what the reference is, and notes")
     for figure in figures:
         table.add_row(*_cells(figure))
     console.print(table)
@@ -87,16 +89,15 @@ def show(figures: Sequence[Figure], machine: dict[str, Any]) -> None:
 
 
 def _cells(figure: Figure) -> tuple[str, ...]:
-    verdict = {None: "", True: "[green]met[/]", False: "[red]missed[/]"}[figure.met]
     reference, ratio = figure.reference, figure.ratio
     return (
-        figure.name + (f" [dim]({figure.note})[/]" if figure.note else ""),
-        reference.name if reference else "",
+        figure.name,
         _amount(figure.value, figure.unit),
         _amount(reference.value, figure.unit) if reference else "",
         "" if ratio is None else f"{ratio:.2f}",
         str(figure.target) if figure.target else "",
-        verdict,
+        {None: "", True: "[green]met[/]", False: "[red]missed[/]"}[figure.met],
+        "; ".join(filter(None, (reference.name if reference else "", figure.note))),
     )
 
 

@@ -26,7 +26,7 @@ async def measure(subject: Subject, embedder: Embedder, questions: Sequence[str]
     used = await subject.hand.uses_the_index(vectors[0])
     return [
         Figure(
-            f"  of the nearest {depth} the vector index finds, {subject.size:,} passages",
+            f"  the vector index's share of the nearest {depth}, {subject.size:,} passages",
             100 * statistics.mean([await _recall(subject.hand, vector, depth) for vector in vectors]),
             "%",
             note="a store of this size uses it" if used else "a store of this size is scanned instead",
@@ -54,6 +54,6 @@ async def _room(subject: Subject) -> list[Figure]:
         await owner.close()
     assert row is not None
     return [
-        Figure(f"  {name} on disk, each of {subject.size:,} passages", row[name] / subject.size, "bytes")
+        Figure(f"  {name} on disk for each of {subject.size:,} passages", row[name] / subject.size, "bytes")
         for name in ("tables", "indexes")
     ]

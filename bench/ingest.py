@@ -47,11 +47,11 @@ async def measure(
             SPEED,
         ),
         Figure(
-            f"ingest of {TIMES} times as much, {size:,} to {TIMES * size:,} passages",
+            f"ingest of {TIMES} times as much as {size:,} passages",
             TIMES * sum(stored) / sum(encoded) / statistics.median(alone),
             "times the time",
             target=GROWTH,
-            note="both in units of the encoder's time for the same texts",
+            note="both in units of the encoder's time on the same texts",
         ),
     ]
 

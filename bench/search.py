@@ -102,5 +102,6 @@ def _figures(subject: Subject) -> list[Figure]:
 def _growth(small: Subject, large: Subject) -> list[Figure]:
     if small is large:
         return []
-    smaller = Reference(f"p95, {small.size:,} passages", small.at("search", 0.95))
-    return [Figure(f"search p95, {large.size:,} passages", large.at("search", 0.95), "ms", smaller, GROWTH)]
+    smaller = Reference("the smaller store's", small.at("search", 0.95))
+    name = f"search p95, {large.size:,} passages against {small.size:,}"
+    return [Figure(name, large.at("search", 0.95), "ms", smaller, GROWTH)]

@@ -162,10 +162,10 @@ def _memory(home: Home, corpus: Corpus, progress: Progress) -> list[Figure]:
         for question in corpus.questions[:SEARCHES]:
             talk.call("search", query=question)
         return [
-            Figure("pipe, resident memory", talk.megabytes(), "MB", target=PIPE_SIZE),
-            Figure("resident server at rest, model loaded", idle, "MB", target=RESIDENT_SIZE),
+            Figure("memory of the pipe", talk.megabytes(), "MB", target=PIPE_SIZE),
+            Figure("memory of the resident at rest, model loaded", idle, "MB", target=RESIDENT_SIZE),
             Figure(
-                f"resident server after {SEARCHES} searches",
+                f"memory of the resident after {SEARCHES} searches",
                 home.resident_megabytes(),
                 "MB",
                 target=RESIDENT_SIZE,
