@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from pgvector import HalfVector
 from pgvector.asyncpg import register_vector
 
-from mcp_rag.postgres.database import _SESSION
+from mcp_rag.postgres.database import SESSION
 from mcp_rag.postgres.queries import sql
 from mcp_rag.postgres.store import EXACT_SCAN, LEG_DEPTH, POSTINGS
 from mcp_rag.rag import DEFAULT_TENANT, Rag
@@ -46,7 +46,7 @@ class ByHand:
 
 @asynccontextmanager
 async def connected(url: str, rag: Rag) -> AsyncIterator[ByHand]:
-    connection = await asyncpg.connect(url, server_settings=_SESSION)
+    connection = await asyncpg.connect(url, server_settings=SESSION)
     try:
         await register_vector(connection)
         yield ByHand(connection, rag)

@@ -12,7 +12,7 @@ def snippet(text: str, wanted: Collection[int], *, tenant_id: int, width: int) -
     """At most about `width` characters around the sentence that has most of the wanted terms."""
     if len(text) <= width:
         return text
-    spans = passages.sentences(text)
+    spans, wanted = passages.sentences(text), set(wanted)
     best = max(range(len(spans)), key=lambda i: _overlap(text[slice(*spans[i])], wanted, tenant_id))
     start = spans[best][0]
     while best > 0 and spans[best][1] - spans[best - 1][0] < width // 3:
@@ -27,8 +27,8 @@ def stands_in(quote: str, text: str) -> bool:
     return bool(quote.strip()) and _SPACE.sub(" ", quote).strip() in _SPACE.sub(" ", text)
 
 
-def _overlap(sentence: str, wanted: Collection[int], tenant_id: int) -> int:
-    return len(lexicon.query_terms(sentence, tenant_id=tenant_id).keys() & set(wanted))
+def _overlap(sentence: str, wanted: set[int], tenant_id: int) -> int:
+    return len(lexicon.query_terms(sentence, tenant_id=tenant_id).keys() & wanted)
 
 
 def _word_end(text: str, stop: int) -> int:

@@ -20,7 +20,7 @@ Connection = PoolConnectionProxy
 APPLICATION_ROLE = "mcp_rag_app"
 """Owns nothing and is under row-level security, whoever logged in."""
 
-_SESSION = {
+SESSION = {
     "role": APPLICATION_ROLE,
     "application_name": "mcp-rag",
     "jit": "off",
@@ -77,7 +77,7 @@ class Database:
                 max_size=self._pool_size,
                 init=register_vector,
                 connect=self._connect,
-                server_settings=_SESSION,
+                server_settings=SESSION,
             )
 
     async def close(self) -> None:

@@ -42,15 +42,34 @@ WITH corpus AS MATERIALIZED (
         coalesce($6::text, $7::text, $9::text) IS NOT NULL OR $8::text[] IS NOT NULL
             OR coalesce($10::timestamptz, $11::timestamptz) IS NOT NULL AS present
 ), scope AS MATERIALIZED (
-    SELECT passage_key
-    FROM passage
-    WHERE (SELECT present FROM filter) AND tenant_id = $1
-        AND ((SELECT conversations FROM filter) IS NULL
-            OR conversation_key = ANY ((SELECT conversations FROM filter)::bigint[]))
-        AND ($9::text IS NULL OR speaker = $9::text)
-        AND ($10::timestamptz IS NULL OR sent_at >= $10::timestamptz)
-        AND ($11::timestamptz IS NULL OR sent_at < $11::timestamptz)
-    LIMIT $14::integer + 1
+    -- One branch for each index that may lead: `IS NULL OR` would let none of them.
+    (
+        SELECT passage.passage_key
+        FROM unnest((SELECT conversations FROM filter)) AS wanted (conversation_key)
+        JOIN passage ON passage.tenant_id = $1 AND passage.conversation_key = wanted.conversation_key
+        WHERE ($9::text IS NULL OR speaker = $9::text)
+            AND ($10::timestamptz IS NULL OR sent_at >= $10::timestamptz)
+            AND ($11::timestamptz IS NULL OR sent_at < $11::timestamptz)
+        LIMIT $14::integer + 1
+    )
+    UNION ALL
+    (
+        SELECT passage_key
+        FROM passage
+        WHERE (SELECT conversations IS NULL FROM filter) AND tenant_id = $1 AND speaker = $9::text
+            AND ($10::timestamptz IS NULL OR sent_at >= $10::timestamptz)
+            AND ($11::timestamptz IS NULL OR sent_at < $11::timestamptz)
+        LIMIT $14::integer + 1
+    )
+    UNION ALL
+    (
+        SELECT passage_key
+        FROM passage
+        WHERE (SELECT present AND conversations IS NULL FROM filter) AND $9::text IS NULL AND tenant_id = $1
+            AND sent_at >= coalesce($10::timestamptz, '-infinity')
+            AND sent_at < coalesce($11::timestamptz, 'infinity')
+        LIMIT $14::integer + 1
+    )
 ), route AS MATERIALIZED (
     SELECT filter.present AND size.passages <= $14::integer AS listed,
         NOT filter.present AND size.passages <= $14::integer AS whole,
@@ -60,8 +79,10 @@ WITH corpus AS MATERIALIZED (
     ) AS size
 ), lexical AS MATERIALIZED (
     (
-        SELECT passage.passage_key
-        FROM scope JOIN passage ON passage.tenant_id = $1 AND passage.passage_key = scope.passage_key
+        SELECT scope.passage_key
+        FROM scope, LATERAL (
+            SELECT weights FROM passage WHERE tenant_id = $1 AND passage_key = scope.passage_key OFFSET 0
+        ) AS passage
         WHERE (SELECT listed FROM route) AND passage.weights <#> (SELECT weights FROM question) < 0
         ORDER BY passage.weights <#> (SELECT weights FROM question)
         LIMIT $12::integer
@@ -87,9 +108,12 @@ WITH corpus AS MATERIALIZED (
     )
     UNION ALL
     (
-        SELECT embedding.passage_key
-        FROM scope JOIN embedding ON embedding.tenant_id = $1 AND embedding.passage_key = scope.passage_key
-        WHERE (SELECT listed FROM route) AND model_key = $5::smallint AND $4::halfvec IS NOT NULL
+        SELECT scope.passage_key
+        FROM scope, LATERAL (
+            SELECT vector FROM embedding
+            WHERE tenant_id = $1 AND passage_key = scope.passage_key AND model_key = $5::smallint OFFSET 0
+        ) AS embedding
+        WHERE (SELECT listed FROM route) AND $4::halfvec IS NOT NULL
         ORDER BY 1 - (vector::halfvec({dimensions}) <=> $4::halfvec({dimensions})) DESC
         LIMIT $12::integer
     )
@@ -115,14 +139,24 @@ SELECT candidate.passage_key, message.message_key, conversation.conversation_id,
     message.position, message.speaker, message.sent_at,
     substr(message.text, passage.start + 1, passage.stop - passage.start) AS text,
     coalesce(-(passage.weights <#> question.weights), 0) AS lexical,
-    1 - (embedding.vector::halfvec({dimensions}) <=> $4::halfvec({dimensions})) AS similarity,
+    embedding.similarity,
     coalesce((
         SELECT sum(weight) FROM weighted WHERE term = ANY (passage.terms)
     ) / nullif(question.mass, 0), 0) AS coverage
-FROM candidate
-JOIN passage ON passage.tenant_id = $1 AND passage.passage_key = candidate.passage_key
-JOIN message ON message.tenant_id = $1 AND message.message_key = passage.message_key
-JOIN conversation ON conversation.tenant_id = $1 AND conversation.conversation_key = passage.conversation_key
-LEFT JOIN embedding ON embedding.tenant_id = $1 AND embedding.passage_key = candidate.passage_key
-    AND embedding.model_key = $5::smallint
-CROSS JOIN question
+FROM question, candidate
+-- OFFSET 0 keeps these lookups by key: a misjudged number of candidates would make them scans of all rows.
+CROSS JOIN LATERAL (
+    SELECT * FROM passage WHERE tenant_id = $1 AND passage_key = candidate.passage_key OFFSET 0
+) AS passage
+CROSS JOIN LATERAL (
+    SELECT * FROM message WHERE tenant_id = $1 AND message_key = passage.message_key OFFSET 0
+) AS message
+CROSS JOIN LATERAL (
+    SELECT * FROM conversation WHERE tenant_id = $1 AND conversation_key = passage.conversation_key OFFSET 0
+) AS conversation
+LEFT JOIN LATERAL (
+    SELECT 1 - (vector::halfvec({dimensions}) <=> $4::halfvec({dimensions})) AS similarity
+    FROM embedding
+    WHERE tenant_id = $1 AND passage_key = candidate.passage_key AND model_key = $5::smallint
+    OFFSET 0
+) AS embedding ON true
