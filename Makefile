@@ -2,8 +2,10 @@
 PYTHON ?= python3
 BIN := .venv/bin
 TORCH := .venv-torch/bin
+DATA ?= ../shared/data
+SETS := $(patsubst %/corpus.jsonl,%,$(wildcard $(DATA)/*/corpus.jsonl))
 
-.PHONY: help demo test test-slow test-torch check fix bench clean
+.PHONY: help demo test test-slow test-torch check fix bench eval clean
 
 help: ## Show what there is
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -39,7 +41,7 @@ test-slow: .venv/developing ## Run the tests that take minutes
 	$(BIN)/python -m pytest -m 'slow and not torch'
 
 test-torch: .venv-torch/installed ## Run the tests of the sentence-transformers provider
-	$(TORCH)/python -m pytest -m torch tests/embedding
+	$(TORCH)/python -m pytest -m torch tests/embedding tests/reranking
 
 check: .venv/developing ## Style, types and the direction of imports
 	$(BIN)/ruff format --check .
@@ -54,5 +56,17 @@ fix: .venv/developing ## Put right what ruff can
 bench: .venv/developing ## Measure, print a table, write bench.json
 	$(BIN)/python -m bench
 
+eval: $(if $(SETS),.venv/developing) ## Measure how well known answers are found, on the open sets in DATA
+ifeq ($(SETS),)
+	@echo "There are no sets in $(DATA) (DATA=folder names another). Where to get them:"
+	@echo "  LoCoMo     github.com/snap-research/locomo, by way of github.com/dial481/locomo-audit"
+	@echo "  SQuAD 2.0  rajpurkar.github.io/SQuAD-explorer"
+	@echo "  QMSum      github.com/Yale-LILY/QMSum"
+	@echo "docs/benchmarks.md says what form they must have."
+else
+	@mkdir -p eval
+	$(BIN)/mcp-rag eval $(SETS) --by-category --answers --out eval
+endif
+
 clean: ## Remove what the other targets made
-	rm -rf .venv .venv-torch build dist *.egg-info bench.json
+	rm -rf .venv .venv-torch build dist *.egg-info bench.json eval

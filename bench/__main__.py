@@ -10,7 +10,7 @@ from pathlib import Path
 
 from rich.console import Console
 
-from bench import corpus, figures, index, ingest, search, stdio, stores
+from bench import corpus, figures, index, ingest, lexical, search, stdio, stores
 from bench.by_hand import connected
 from bench.corpus import Corpus
 from bench.figures import Figure
@@ -21,7 +21,7 @@ from mcp_rag import embedding
 from mcp_rag.ports import Embedder
 
 ROOT = Path(__file__).parent.parent
-MEASUREMENTS = ("stdio", "ingest", "search")
+MEASUREMENTS = ("stdio", "ingest", "lexical", "search")
 MODEL = "onnx", "bge-small-en-v1.5"
 
 
@@ -57,6 +57,9 @@ def _measure(wanted: Sequence[str], extent: Extent, told: Corpus, progress: Prog
     """The processes first, while nothing of ours keeps the machine busy."""
     if "stdio" in wanted:
         yield from stdio.measure(told, rounds=extent.rounds, progress=progress)
+    if "lexical" in wanted:
+        with stores.server() as url:
+            yield from asyncio.run(lexical.measure(url, told, extent.passages, progress=progress))
     if {"ingest", "search"} & set(wanted):
         with stores.server() as url:
             yield from asyncio.run(_measure_stores(wanted, extent, told, url, progress))

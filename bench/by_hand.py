@@ -11,7 +11,7 @@ from pgvector.asyncpg import register_vector
 
 from mcp_rag.postgres.database import SESSION
 from mcp_rag.postgres.queries import sql
-from mcp_rag.postgres.store import EXACT_SCAN, LEG_DEPTH, POSTINGS
+from mcp_rag.postgres.store import EXACT_SCAN, LEG_DEPTH, POSTINGS, Transaction
 from mcp_rag.rag import DEFAULT_TENANT, Rag
 
 Vector = NDArray[np.float32]
@@ -30,11 +30,13 @@ class ByHand:
         """The rows for a question's words and meaning; stores of at most `exact` passages are scanned."""
         async with self._connection.transaction(readonly=True):
             await self._connection.execute(sql("set_tenant"), DEFAULT_TENANT)
+            asked = await Transaction(self._connection, DEFAULT_TENANT).plan(terms)
             return await self._connection.fetch(
                 before + sql("search", dimensions=self._dimensions),
-                DEFAULT_TENANT, list(terms), list(terms.values()),
+                DEFAULT_TENANT, [word.term for word in asked.words], [word.weight for word in asked.words],
                 None if vector is None else HalfVector(vector), self._model_key,
-                None, None, None, None, None, None, LEG_DEPTH, POSTINGS, exact,
+                None, None, None, None, None, None,
+                LEG_DEPTH, asked.any_of, asked.all_of, POSTINGS, exact,
             )  # fmt: skip
 
     async def uses_the_index(self, vector: Vector) -> bool:

@@ -56,7 +56,7 @@ def server() -> Iterator[str]:
 @asynccontextmanager
 async def empty_store(server_url: str, embedder: Embedder) -> AsyncIterator[tuple[Rag, str]]:
     """A service on a database of its own, its model ready, and the owner's URL of that database."""
-    url = await _create_database(server_url)
+    url = await create_database(server_url)
     database = Database(url=url)
     await database.open()
     rag = Rag(Store(database), embedder, Extractive())
@@ -99,7 +99,8 @@ async def fill(rag: Rag, url: str, corpus: Corpus, *, size: int, progress: Progr
         await owner.close()
 
 
-async def _create_database(server_url: str) -> str:
+async def create_database(server_url: str) -> str:
+    """An empty database of its own; gives the owner's URL."""
     name = f"bench_{uuid.uuid4().hex[:12]}"
     connection = await asyncpg.connect(server_url)
     try:

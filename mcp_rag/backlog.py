@@ -1,15 +1,17 @@
-"""The passages that wait for a vector, and the work of giving them one.
+"""The passages that wait for a vector or to be indexed again, and the work of giving them that.
 
 A vector is derived: a passage without one is the work list itself, so nothing is lost when this process
 dies, and any number of processes can share the work.
 """
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 
+from mcp_rag import reindexing, surroundings
 from mcp_rag.errors import ModelMismatch, RagError
 from mcp_rag.log import logger
+from mcp_rag.models import Embedded, Waiting
 from mcp_rag.ports import Embedder
 from mcp_rag.postgres.store import Store, Transaction
 
@@ -69,11 +71,11 @@ class Backlog:
             )
 
     async def _drain(self, tenant_id: int, progress: Callable[[int], None] | None) -> int:
+        # First, because it needs no model, which may fail.
+        await reindexing.tend(self._store, tenant_id)
+        await surroundings.tend(self._store, tenant_id)
         workers = [self._fill(tenant_id, progress) for _ in range(SIDE_BY_SIDE)]
-        done = sum(await asyncio.gather(*workers))
-        async with self._store.transaction(tenant_id) as tx:
-            await tx.fold_term_statistics()
-        return done
+        return sum(await asyncio.gather(*workers))
 
     async def _fill(self, tenant_id: int, progress: Callable[[int], None] | None) -> int:
         done = 0
@@ -90,9 +92,18 @@ class Backlog:
             await self._confirm(tx)
             waiting, last = await tx.claim_waiting(self._model_key, after=after, limit=BATCH)
             if waiting:
-                vectors = await self._embedder.embed_passages([passage.text for passage in waiting])
-                await tx.insert_vectors(self._model_key, waiting, vectors)
+                await tx.insert_vectors(self._model_key, await self._embed(waiting))
         return len(waiting), last
+
+    async def _embed(self, waiting: Sequence[Waiting]) -> list[Embedded]:
+        """One call for both texts of each passage: the model runs those of like length together."""
+        replies = [passage.reply for passage in waiting if passage.reply is not None]
+        vectors = await self._embedder.embed_passages([*(passage.text for passage in waiting), *replies])
+        alone, after = vectors[: len(waiting)], iter(vectors[len(waiting) :])
+        return [
+            Embedded(passage.passage_key, vector, None if passage.reply is None else next(after))
+            for passage, vector in zip(waiting, alone, strict=True)
+        ]
 
     async def _confirm(self, tx: Transaction) -> None:
         active = await tx.active_model()

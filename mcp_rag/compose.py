@@ -4,11 +4,11 @@ import asyncio
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
 
-from mcp_rag import embedding
+from mcp_rag import embedding, reranking
 from mcp_rag.answering.extractive import Extractive
 from mcp_rag.errors import RagError
 from mcp_rag.log import logger
-from mcp_rag.ports import Embedder
+from mcp_rag.ports import Embedder, Reranker
 from mcp_rag.postgres.database import Database
 from mcp_rag.postgres.embedded import EmbeddedServer
 from mcp_rag.postgres.store import Store
@@ -45,6 +45,18 @@ def create_embedder(settings: Settings) -> Embedder:
     )
 
 
+def create_reranker(settings: Settings) -> Reranker | None:
+    """The configured reranking model, not loaded yet, or None where there is to be no second stage."""
+    if settings.reranking_provider == "none":
+        return None
+    return reranking.create(
+        settings.reranking_provider,
+        settings.reranking_model,
+        allow_download=settings.allow_download,
+        threads=settings.embedding_threads,
+    )
+
+
 @asynccontextmanager
 async def open_rag(settings: Settings, *, work: bool = True) -> AsyncIterator[Rag]:
     """The service, with its database open.
@@ -59,7 +71,16 @@ async def open_rag(settings: Settings, *, work: bool = True) -> AsyncIterator[Ra
         database = create_database(settings)
         stack.push_async_callback(database.close)
         await database.open()
-        rag = Rag(Store(database), create_embedder(settings), Extractive())
+        reranker = create_reranker(settings)
+        if reranker is not None:
+            stack.push_async_callback(reranker.close)
+        rag = Rag(
+            Store(database),
+            create_embedder(settings),
+            Extractive(),
+            reranker=reranker,
+            reranking_budget=settings.reranking_budget_ms / 1000,
+        )
         stack.push_async_callback(rag.vectors.close)
         if work:
             rag.vectors.start()

@@ -3,6 +3,7 @@
 from collections import Counter
 from collections.abc import Sequence
 
+from mcp_rag import surroundings
 from mcp_rag.models import Erasure
 from mcp_rag.postgres.rows import ForgetScope
 from mcp_rag.postgres.store import Transaction
@@ -32,8 +33,11 @@ async def erase(tx: Transaction, scope: ForgetScope, *, whole: bool) -> None:
     if whole:
         await tx.delete_conversations(list(scope.conversations))
         return
+    for conversation in scope.conversations:
+        await tx.delete_replies(conversation, scope.positions)
     await tx.delete_messages(scope.message_keys)
     for conversation in scope.conversations:
+        await surroundings.forget(tx, conversation)
         await tx.finish_conversation(conversation, changed=True)
 
 

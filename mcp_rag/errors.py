@@ -12,11 +12,12 @@ RagError
 │   ├── SchemaOutdated
 │   ├── ExtensionMissing
 │   └── EmbeddedServerFailed
-├── ModelError              the embedding model
+├── ModelError              a model: of embedding, of reranking
 │   ├── ModelNotFound
 │   ├── ModelCorrupt
 │   ├── ModelMismatch
-│   └── EmbeddingFailed
+│   ├── EmbeddingFailed
+│   └── RerankingFailed
 ├── NotReady
 ├── UnreadableSource        a file that an importer cannot read
 └── InvalidSettings
@@ -131,6 +132,10 @@ class ModelMismatch(ModelError):
 
 class EmbeddingFailed(ModelError):
     """The embedding model could not embed a text."""
+
+
+class RerankingFailed(ModelError):
+    """The reranking model could not score a text."""
 
 
 class NotReady(RagError):

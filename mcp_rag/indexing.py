@@ -5,7 +5,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from mcp_rag import lexicon, passages
+from mcp_rag import dates, lexicon, passages
 from mcp_rag.lexicon import Terms
 from mcp_rag.models import Passage, StoredMessage
 
@@ -22,19 +22,51 @@ class IndexedPassage:
     terms: Terms
 
 
+@dataclass(frozen=True)
+class Outdated:
+    """A stored passage that would be indexed otherwise now."""
+
+    passage_key: int
+    title: str | None
+    speaker: str | None
+    sent_at: datetime | None
+    text: str
+    language: str | None
+    entries: list[int]
+    """What it is entered under, see `Terms.entries`."""
+    length: int
+
+
+@dataclass(frozen=True)
+class Renewed:
+    """What is stored of an outdated passage instead."""
+
+    passage_key: int
+    context: str
+    terms: Terms
+
+
 def index(
-    messages: Sequence[StoredMessage], *, title: str | None, tenant_id: int, average_length: float
+    messages: Sequence[StoredMessage],
+    *,
+    title: str | None,
+    tenant_id: int,
+    average_length: float,
+    language: str | None,
 ) -> list[IndexedPassage]:
     """Cut messages into passages; each is indexed with the context that makes it readable by itself."""
     return [
         IndexedPassage(
             message_key=message.message_key,
             passage=passage,
-            context=(line := context(title, message.speaker, message.sent_at)),
+            context=context(title, message.speaker, message.sent_at),
             speaker=message.speaker.casefold() if message.speaker else None,
             sent_at=message.sent_at,
             terms=lexicon.passage_terms(
-                f"{line}: {passage.text}", tenant_id=tenant_id, average_length=average_length
+                indexed_text(passage.text, title, message.speaker, message.sent_at),
+                tenant_id=tenant_id,
+                average_length=average_length,
+                language=language,
             ),
         )
         for message in messages
@@ -48,11 +80,38 @@ def context(title: str | None, speaker: str | None, sent_at: datetime | None) ->
     return f"{named} ({sent_at:%-d %B %Y})" if sent_at else named
 
 
-def statistics(indexed: Iterable[IndexedPassage]) -> Counter[int]:
-    """In how many of the passages each term occurs, with the totals that the lexicon keeps beside them."""
+def indexed_text(text: str, title: str | None, speaker: str | None, sent_at: datetime | None) -> str:
+    """What a text is found by: the words around it, its own, and the days that its "yesterday" means."""
+    days = "; ".join(dates.resolved(text, sent_at)) if sent_at else ""
+    return f"{context(title, speaker, sent_at)}: {text}\n{days}"
+
+
+def index_again(passage: Outdated, *, tenant_id: int, average_length: float) -> Renewed:
+    """The passage as it would be indexed now. Where it begins and ends in its message stays."""
+    terms = lexicon.passage_terms(
+        indexed_text(passage.text, passage.title, passage.speaker, passage.sent_at),
+        tenant_id=tenant_id,
+        average_length=average_length,
+        language=passage.language,
+    )
+    line = context(passage.title, passage.speaker, passage.sent_at)
+    return Renewed(passage.passage_key, line, terms)
+
+
+def statistics(indexed: Iterable[IndexedPassage | Renewed]) -> Counter[int]:
+    """In how many of the passages each entry occurs, with the totals that the lexicon keeps beside them."""
+    return _count((item.terms.entries, item.terms.length) for item in indexed)
+
+
+def statistics_before(passages: Iterable[Outdated]) -> Counter[int]:
+    """The same of passages as they were indexed."""
+    return _count((passage.entries, passage.length) for passage in passages)
+
+
+def _count(indexed: Iterable[tuple[list[int], int]]) -> Counter[int]:
     counts: Counter[int] = Counter()
-    for item in indexed:
-        counts.update(item.terms.terms)
+    for entries, length in indexed:
+        counts.update(entries)
         counts[lexicon.EVERY_PASSAGE] += 1
-        counts[lexicon.TOTAL_LENGTH] += item.terms.length
+        counts[lexicon.TOTAL_LENGTH] += length
     return counts

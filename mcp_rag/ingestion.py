@@ -2,13 +2,15 @@
 
 import asyncio
 from collections.abc import Sequence
+from dataclasses import replace
 
-from mcp_rag import lexicon, passages
+from mcp_rag import passages, surroundings
 from mcp_rag.indexing import index, statistics
 from mcp_rag.models import Address, NewMessage, Receipt, Skipped, StoredMessage
 from mcp_rag.postgres.rows import OpenConversation
 from mcp_rag.postgres.store import Transaction
 from mcp_rag.reconciliation import Changes, Incoming, tombstone
+from mcp_rag.reindexing import current_weighing
 
 RESTORE = "send it with restore=true to store it again"
 
@@ -59,8 +61,11 @@ def sections(messages: Sequence[tuple[int, NewMessage]]) -> list[tuple[int, NewM
 async def apply(tx: Transaction, opened: OpenConversation, changes: Changes, *, tenant_id: int) -> int:
     """Write the changes with their passages and term statistics; gives the number of new passages."""
     fresh = await _write_messages(tx, opened, changes)
+    spoken = await surroundings.language(tx, opened)
+    all_again = opened.retitled or surroundings.stems_differ(opened.language, spoken)
+    opened = replace(opened, language=spoken)
     stale = [row.message_key for row, _ in changes.updated]
-    if opened.retitled:
+    if all_again:
         written = {message.message_key for message in fresh}
         going = written.union(changes.removed)
         others = [m for m in await tx.stored_messages(opened.key) if m.message_key not in going]
@@ -69,14 +74,21 @@ async def apply(tx: Transaction, opened: OpenConversation, changes: Changes, *, 
     lost = await tx.count_terms([*stale, *changes.removed])
     await tx.delete_passages(stale)
     await tx.delete_messages(changes.removed)
-    average = await tx.average_length(typical=lexicon.TYPICAL_LENGTH)
+    weighing = await current_weighing(tx)
     indexed = await asyncio.to_thread(
-        index, fresh, title=opened.title, tenant_id=tenant_id, average_length=average
+        index,
+        fresh,
+        title=opened.title,
+        tenant_id=tenant_id,
+        average_length=weighing.average_length,
+        language=spoken,
     )
-    await tx.insert_passages(opened.key, indexed)
+    await tx.insert_passages(opened.key, indexed, weighing.revision)
     gained = statistics(indexed)
     gained.subtract(lost)
     await tx.add_term_statistics(gained)
+    await tx.delete_replies(opened.key, [row.position for row, _ in changes.updated])
+    await surroundings.renew(tx, opened, tenant_id=tenant_id, first=0 if all_again else _first(changes))
     return len(indexed)
 
 
@@ -95,6 +107,14 @@ def receipt(
         message_count=message_count,
         pending=pending,
     )
+
+
+def _first(changes: Changes) -> int:
+    """The position from which on a conversation is not what it was. A document may have moved as a whole."""
+    if changes.removed or changes.moved:
+        return 0
+    touched = [position for position, _ in changes.added] + [row.position for row, _ in changes.updated]
+    return min(touched, default=0)
 
 
 async def _write_messages(tx: Transaction, opened: OpenConversation, changes: Changes) -> list[StoredMessage]:

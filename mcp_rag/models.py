@@ -5,6 +5,8 @@ from datetime import datetime
 from typing import Annotated, Literal, Self
 from urllib.parse import quote, unquote
 
+import numpy as np
+from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field, RootModel
 
 from mcp_rag.errors import InvalidInput
@@ -147,8 +149,8 @@ class Filters(Frozen):
 EVERYTHING = Filters()
 
 
-class Hit(Frozen):
-    """A passage that was found. `url` is its address: read more there with `fetch`."""
+class Miss(Frozen):
+    """A passage that was looked at. `url` is its address: read more there with `fetch`."""
 
     id: str
     title: str
@@ -161,11 +163,20 @@ class Hit(Frozen):
     score: Annotated[float, Field(description="0 to 1, comparable within one result only.")]
 
 
+class Hit(Miss):
+    """A passage that was found, with what was said around it."""
+
+    before: tuple[str, ...] = Field((), description="What was said just before it, cut short.")
+    after: tuple[str, ...] = Field((), description="What was said just after it, cut short.")
+    why: dict[str, float] | None = Field(None, description="What its score is made of, when asked for.")
+
+
 class SearchResult(Frozen):
     """One page of hits, best first."""
 
     results: tuple[Hit, ...]
     confidence: Confidence = Field(description="Whether the store holds what was asked for.")
+    certainty: float = Field(0.0, description="The same as a probability.")
     mode: Mode
     total: int = Field(description="Hits that were ranked for this query, over all pages.")
     omitted: int = Field(0, description="Hits of this page left out to stay within max_tokens.")
@@ -194,7 +205,7 @@ class Answer(Frozen):
 class NoAnswer(Frozen):
     answered: Literal[False] = False
     reason: str
-    nearest: tuple[Hit, ...] = Field((), description="The nearest misses, which do not answer.")
+    nearest: tuple[Miss, ...] = Field((), description="The nearest misses, which do not answer.")
 
 
 class Reply(RootModel[Answer | NoAnswer]):
@@ -300,10 +311,20 @@ class StoredMessage:
 
 @dataclass(frozen=True, slots=True)
 class Waiting:
-    """A passage without a vector, and the text to embed for it."""
+    """A passage without a vector, and the texts to embed for it: alone, and after the message before it."""
 
     passage_key: int
     text: str
+    reply: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Embedded:
+    """A passage with its vectors, each of shape (dimensions,) and unit length."""
+
+    passage_key: int
+    vector: NDArray[np.float32]
+    reply: NDArray[np.float32] | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -312,6 +333,7 @@ class Candidate:
 
     passage_key: int
     message_key: int
+    conversation_key: int
     conversation_id: str
     title: str | None
     position: int
@@ -320,7 +342,11 @@ class Candidate:
     text: str
     lexical: float
     """BM25."""
+    segment: float | None
+    """BM25 of the messages that it was said among, together; None until they were indexed."""
     similarity: float | None
     """Cosine with the question; None while the passage has no vector."""
+    reply: float | None
+    """The same of the passage after the message before it; None where there is none."""
     coverage: float
     """The share of the question's words, weighed by rarity, that the passage has: 0 to 1."""

@@ -46,6 +46,35 @@ class Embedder(Protocol):
         """Give the model's memory and threads back."""
 
 
+class Reranker(Protocol):
+    """Reads a question and a text together, and says how well the text answers it. Off the event loop."""
+
+    @property
+    def name(self) -> str: ...
+
+    async def load(self) -> None:
+        """Make the model ready. Safe to call again and from several tasks.
+
+        Raises:
+            ModelNotFound: no copy of the model can be had.
+            ModelCorrupt: a file differs from the one this version was tested with.
+        """
+
+    async def scores(self, question: str, texts: Sequence[str], *, budget: float) -> list[float | None]:
+        """One score per text, a logit: higher is better, in no fixed range.
+
+        The texts come with the most promising first. It returns within `budget` seconds, and None stands for
+        each text that could not be read in that time; for all of them while the model is being loaded.
+
+        Raises:
+            ModelNotFound, ModelCorrupt: as `load` does, which this calls.
+            RerankingFailed: the model refused the texts.
+        """
+
+    async def close(self) -> None:
+        """Give the model's memory and thread back."""
+
+
 class Answerer(Protocol):
     """Writes an answer from evidence, and from nothing else."""
 

@@ -1,11 +1,12 @@
 """Class Rag: ingest, search, ask, fetch, list, forget. Read this file to know what the service does."""
 
 from collections.abc import Callable, Sequence
+from datetime import UTC, datetime
 from functools import partial
 
-from mcp_rag import __version__, content, cursors, erasure, evidence, ingestion, lexicon, ranking
+from mcp_rag import __version__, content, cursors, erasure, evidence, ingestion, ranking
 from mcp_rag.errors import InvalidInput, UnknownConversation, UnknownMessage
-from mcp_rag.hits import Found, fitting
+from mcp_rag.hits import fitting
 from mcp_rag.models import (
     EVERYTHING,
     Address,
@@ -21,9 +22,10 @@ from mcp_rag.models import (
     SearchResult,
     Status,
 )
-from mcp_rag.ports import Answerer, Embedder
+from mcp_rag.ports import Answerer, Embedder, Reranker
 from mcp_rag.postgres.store import Store, Transaction
 from mcp_rag.reconciliation import identify, reconcile
+from mcp_rag.retrieval import Retrieval
 from mcp_rag.vectors import Vectors
 
 DEFAULT_TENANT = 1
@@ -39,12 +41,23 @@ class Rag:
     """
 
     def __init__(
-        self, store: Store, embedder: Embedder, answerer: Answerer, *, tenant_id: int = DEFAULT_TENANT
+        self,
+        store: Store,
+        embedder: Embedder,
+        answerer: Answerer,
+        *,
+        reranker: Reranker | None = None,
+        reranking_budget: float = 0.25,
+        tenant_id: int = DEFAULT_TENANT,
     ) -> None:
+        """`reranking_budget`: seconds that the second stage of an accurate search may take."""
         self._store = store
         self._answerer = answerer
         self._tenant_id = tenant_id
         self.vectors = Vectors(store, embedder)
+        self._retrieval = Retrieval(
+            store, self.vectors, reranker, budget=reranking_budget, tenant_id=tenant_id
+        )
 
     async def ingest(
         self,
@@ -96,13 +109,21 @@ class Rag:
         filters: Filters = EVERYTHING,
         cursor: str | None = None,
         whole: bool = False,
+        accurate: bool = False,
+        context: int = 0,
+        explain: bool = False,
+        now: datetime | None = None,
         fits: Callable[[SearchResult], bool] | None = None,
     ) -> SearchResult:
         """The passages nearest to a query by words and by meaning, best first, one page of them.
 
-        `whole` gives each passage whole instead of the part that matches. `fits` is asked whether a page is
-        small enough; hits are left out from its end until it is, and the result says how many. The first one
-        stays, cut if it must be, so that a cursor always leads on.
+        `whole` gives each passage whole instead of the part that matches. `accurate` has the first 20 read
+        again together with the query, which takes a quarter of a second. `context` is how many messages on
+        each side come with a hit; `explain` says of each why it ranked. "Last Tuesday" is counted from `now`.
+
+        `fits` is asked whether a page is small enough; neighbours and then hits are left out for it, from the
+        end, and the result says how many hits. The first stays, cut if it must be, so that a cursor always
+        leads on.
 
         Raises:
             InvalidInput: the query is empty or the limit is out of range.
@@ -113,14 +134,15 @@ class Rag:
         query = content.query(query)
         if not 1 <= limit <= LARGEST_PAGE:
             raise InvalidInput(f"limit is {limit}.", remedy=f"Ask for 1 to {LARGEST_PAGE} hits a page.")
-        asked = (query, filters)
+        asked = (query, filters, accurate)
         (start,) = cursors.decode(cursor, asked, int) if cursor else (0,)
-        found = await self._find(query, filters)
-        hits = found.hits(start, start + limit, whole=whole)
+        found = await self._retrieval.find(query, filters, now=now or datetime.now(UTC), accurate=accurate)
+        found = await self._retrieval.beside(found, start, start + limit, around=context)
+        hits = found.hits(start, start + limit, whole=whole, explain=explain)
         page = partial(found.page, start=start, wanted=len(hits), asked=asked)
         if fits is None:
             return page(hits)
-        shown = fitting(hits, found.terms, lambda some: fits(page(some)), tenant_id=self._tenant_id)
+        shown = fitting(hits, found.question.terms, lambda some: fits(page(some)), tenant_id=self._tenant_id)
         return page(shown)
 
     async def ask(self, question: str, *, filters: Filters = EVERYTHING) -> Answer | NoAnswer:
@@ -130,9 +152,9 @@ class Rag:
             InvalidInput, ModelMismatch, StoreUnavailable: as `search` does.
         """
         question = content.query(question)
-        found = await self._find(question, filters)
+        found = await self._retrieval.find(question, filters, now=datetime.now(UTC), accurate=True)
         nearest = tuple(found.hits(0, NEAREST))
-        sure = ranking.confidence(found.ranked)
+        sure = ranking.confidence(found.ranked, found.question.speakers)
         if sure == "none":
             return NoAnswer(reason="The store holds nothing that answers this.", nearest=nearest)
         hits = found.hits(0, evidence.SOURCES, whole=True)
@@ -256,19 +278,6 @@ class Rag:
             database=self._store.database.name,
             notice=self.vectors.notice,
         )
-
-    async def _find(self, query: str, filters: Filters) -> Found:
-        """Every passage that either leg found, ranked, in one round trip to the database."""
-        filters = content.filters(filters)
-        terms = lexicon.query_terms(query, tenant_id=self._tenant_id)
-        vector, notice = await self.vectors.of_query(query)
-        async with self._store.transaction(self._tenant_id, readonly=True) as tx:
-            if vector is not None:
-                await self.vectors.confirm(tx)
-            candidates = await tx.search(
-                terms, vector, filters, model_key=self.vectors.model_key, dimensions=self.vectors.dimensions
-            )
-        return Found(ranking.rank(candidates), terms, vector, notice, self._tenant_id)
 
     async def _unknown(
         self, tx: Transaction, conversation_id: str, position: int | None = None

@@ -33,11 +33,22 @@ class Settings(BaseSettings):
         "http://localhost:11434/v1", description="Base URL of an OpenAI-compatible embedding service."
     )
     embedding_api_key: SecretStr | None = Field(None, description="Key for that service.")
-    embedding_threads: int = Field(
-        0, ge=0, description="Threads for the model. 0: as many as cores, up to 4."
+    embedding_threads: int = Field(0, ge=0, description="Threads for a model. 0: as many as cores, up to 4.")
+    model_path: Path | None = Field(None, description="A folder that holds the embedding model's files.")
+    allow_download: bool = Field(False, description="Let models be downloaded from the Hugging Face hub.")
+
+    reranking_provider: Literal["onnx", "sentence-transformers", "none"] = Field(
+        "onnx", description="Who reads a question and a passage together, as the second stage of a search."
     )
-    model_path: Path | None = Field(None, description="A folder that holds the model's files.")
-    allow_download: bool = Field(False, description="Let the model be downloaded from the Hugging Face hub.")
+    reranking_model: str = Field(
+        "ms-marco-MiniLM-L-12-v2", description="The reranking model's name, or a folder that holds its files."
+    )
+    reranking_budget_ms: int = Field(
+        250,
+        ge=1,
+        le=60_000,
+        description="Milliseconds that reranking may take; fewer passages rather than late.",
+    )
 
     host: str = Field("127.0.0.1", description="Address that `serve` listens on.")
     port: int = Field(8080, ge=0, le=65535, description="Port that `serve` listens on.")

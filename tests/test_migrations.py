@@ -12,13 +12,16 @@ from alembic import command
 from alembic.config import Config
 from alembic.script import ScriptDirectory
 
-from mcp_rag import errors
+from mcp_rag import errors, lexicon, reindexing
+from mcp_rag.answering.extractive import Extractive
 from mcp_rag.models import Address, NewMessage
+from mcp_rag.ports import Embedder
 from mcp_rag.postgres import schema
 from mcp_rag.postgres.database import Database
-from mcp_rag.rag import Rag
+from mcp_rag.postgres.store import Store
+from mcp_rag.rag import DEFAULT_TENANT, Rag
 from tests import inspection
-from tests.conftest import of_database
+from tests.conftest import Borrowed, of_database
 
 MIGRATE = "import asyncio, sys; from mcp_rag.postgres import schema; asyncio.run(schema.migrate(sys.argv[1]))"
 
@@ -150,3 +153,52 @@ def test_alembic_finds_the_database_from_any_directory(database_url: str, tmp_pa
     )
     assert run.stdout.split() == [schema.REVISION, "(head)"], run.stderr
     assert run.returncode == 0
+
+
+FIRST_REVISION = """
+    WITH c AS (
+        INSERT INTO conversation (tenant_id, conversation_id, title, kind, message_count)
+        VALUES (1, 'trip', 'Trip', 'chat', 1) RETURNING conversation_key
+    ), m AS (
+        INSERT INTO message (tenant_id, conversation_key, position, identity, digest, speaker, text)
+        SELECT 1, conversation_key, 0, 'i', 'd', 'Ana', $1 FROM c RETURNING conversation_key, message_key
+    ), p AS (
+        INSERT INTO passage
+            (tenant_id, conversation_key, message_key, start, stop, context, terms, weights, length)
+        SELECT 1, conversation_key, message_key, 0, length($1), 'Trip, Ana',
+            $2::integer[], $3::text::sparsevec, $4
+        FROM m
+    )
+    INSERT INTO term_statistic (tenant_id, term, passages)
+    SELECT 1, term, 1 FROM unnest($2::integer[]) AS term UNION ALL VALUES (1, 0, 1), (1, -1, $4::integer)
+"""
+STORED = "SELECT context, terms, weights::text, length, weighing FROM passage"
+
+
+async def test_what_the_first_revision_stored_is_found_at_once_and_then_indexed_as_it_would_be_now(
+    new_url: str, rag: Rag, store: Store, owner: asyncpg.Connection, embedder: Embedder
+) -> None:
+    text = "The tram, the tram, the tram to the harbour."
+    old = lexicon.passage_terms(f"Trip, Ana: {text}", tenant_id=DEFAULT_TENANT, average_length=40)
+    weights = ",".join(f"{term}:{weight}" for term, weight in zip(old.terms, old.weights, strict=True))
+    await asyncio.to_thread(alembic, new_url, "upgrade", "0001")
+    connection = await asyncpg.connect(new_url)
+    await connection.execute(
+        FIRST_REVISION, text, old.terms, f"{{{weights}}}/{lexicon.TERM_SPACE}", old.length
+    )
+    await schema.migrate(new_url)
+    database = Database(url=new_url)
+    await database.open()
+    upgraded = Rag(Store(database), Borrowed(embedder), Extractive())
+    assert [hit.text for hit in (await upgraded.search("tram")).results] == [text]
+    await reindexing.tend(Store(database), DEFAULT_TENANT)
+    assert [hit.text for hit in (await upgraded.search("tram")).results] == [text]
+    await database.close()
+
+    await rag.ingest("trip", [NewMessage(text=text, speaker="Ana")], title="Trip")
+    await reindexing.tend(store, DEFAULT_TENANT)
+    assert [tuple(row) for row in await connection.fetch(STORED)] == [
+        tuple(row) for row in await owner.fetch(STORED)
+    ]
+    assert await inspection.statistics(connection) == await inspection.recount(connection)
+    await connection.close()

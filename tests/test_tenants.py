@@ -13,7 +13,19 @@ from mcp_rag.rag import Rag
 from tests import inspection
 from tests.conftest import Borrowed
 
-TABLES = ("conversation", "message", "passage", "embedding", "term_statistic", "tombstone", "tenant")
+TABLES = (
+    "conversation",
+    "message",
+    "passage",
+    "embedding",
+    "term_statistic",
+    "tombstone",
+    "tenant",
+    "weighing",
+    "segment",
+    "speaker_name",
+)
+LEG = "SELECT * FROM lexical_leg($1::text::sparsevec, $2, '{}', null, null, null, null, 10, 100)"
 SHARED = {"alembic_version", "embedding_model"}
 """Tables of the whole store: the schema's revision, and which models there are."""
 
@@ -25,7 +37,9 @@ async def second(rag: Rag, store: Store, embedder: Embedder, owner: asyncpg.Conn
     second = Rag(store, Borrowed(embedder), Extractive(), tenant_id=2)
     second.vectors.start(work=False)
     for service, secret in ((rag, "walrus"), (second, "pelican")):
-        await service.ingest("plan", [NewMessage(text=f"The word of the day is {secret}.")], title=secret)
+        await service.ingest(
+            "plan", [NewMessage(text=f"The word of the day is {secret}.", speaker="Ana")], title=secret
+        )
         await service.ingest(f"old {secret}", [NewMessage(text="gone")])
         await service.forget(conversation_ids=[f"old {secret}"], dry_run=False)
     await rag.vectors.drain()
@@ -104,15 +118,13 @@ async def test_the_function_that_reads_all_passages_shows_only_those_of_the_curr
         for current in (1, 2):
             await become(application, current)
             found[tenant_id, current] = await application.fetch(
-                "SELECT * FROM lexical_leg($1::text::sparsevec, $2, null, null, null, null, 10)",
+                LEG,
                 question,
                 terms,
             )
     assert {key: len(rows) for key, rows in found.items()} == {(1, 1): 1, (1, 2): 0, (2, 1): 0, (2, 2): 1}
     await application.execute("RESET mcp_rag.tenant")
-    assert await application.fetch(
-        "SELECT * FROM lexical_leg($1::text::sparsevec, $2, null, null, null, null, 10)", question, terms
-    ) == []  # fmt: skip
+    assert await application.fetch(LEG, question, terms) == []
 
 
 async def test_every_table_of_tenants_is_behind_forced_row_security(owner: asyncpg.Connection) -> None:
@@ -133,7 +145,7 @@ async def test_the_roles_of_the_service_own_no_table_and_cannot_get_around_row_s
     )
     assert [tuple(row) for row in roles] == [("mcp_rag_app", False), ("mcp_rag_reader", False)]
     owned = "SELECT count(*) FROM {} WHERE pg_get_userbyid({}) = $1"
-    for role, functions in (("mcp_rag_app", 0), ("mcp_rag_reader", 2)):
+    for role, functions in (("mcp_rag_app", 0), ("mcp_rag_reader", 3)):
         assert await owner.fetchval(owned.format("pg_class", "relowner"), role) == 0
         assert await owner.fetchval(owned.format("pg_namespace", "nspowner"), role) == 0
         assert await owner.fetchval(owned.format("pg_proc", "proowner"), role) == functions

@@ -27,7 +27,7 @@ async def ingest(
 ) -> Annotated[CallToolResult, Receipt]:
     """Store a conversation, note or document, only when the user asks to keep or remember it.
 
-    Safe to repeat: what is stored already stays as it is, an edited message (same message_id) is replaced,
+    Safe to repeat: what is stored stays, an edited message (same message_id) is replaced,
     and the receipt says what was added, updated, unchanged and skipped. Found by `search` at once.
     """
     if (content is None) == (messages is None):

@@ -5,11 +5,11 @@ from typing import Annotated
 
 from pydantic import Field
 
-ConversationId = Annotated[str | None, Field(description="Only in this conversation.")]
-Speaker = Annotated[str | None, Field(description="Only what this person said, e.g. 'user'.")]
-Source = Annotated[str | None, Field(description="Only from this source, e.g. 'claude'.")]
+ConversationId = Annotated[str | None, Field(description="Only in it.")]
+Speaker = Annotated[str | None, Field(description="Who said it, e.g. 'user'.")]
+Source = Annotated[str | None, Field(description="E.g. 'claude'.")]
 Tags = Annotated[list[str] | None, Field(description="Only conversations with all these tags.")]
 Since = Annotated[datetime | None, Field(description="Only from then on, ISO 8601.")]
 Until = Annotated[datetime | None, Field(description="Only before then, ISO 8601.")]
-Cursor = Annotated[str | None, Field(description="next_cursor of the page before.")]
-MaxTokens = Annotated[int, Field(ge=400, le=10_000, description="Budget for the whole result.")]
+Cursor = Annotated[str | None, Field(description="next_cursor of a page.")]
+MaxTokens = Annotated[int, Field(ge=400, le=10_000, description="For the whole result.")]

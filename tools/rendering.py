@@ -48,5 +48,20 @@ def day(date: datetime | None) -> str:
     return f"{date:%Y-%m-%d}" if date else ""
 
 
+def in_context(hit: Hit) -> list[str]:
+    """The hit's text; with neighbours, each message after its speaker and the hit marked ">>"."""
+    if not hit.before and not hit.after:
+        return [quoted(hit.text)]
+    said = f"{headline(hit.speaker)}: {hit.text}" if hit.speaker else hit.text
+    own = "\n".join(f">> {line}" for line in said.splitlines())
+    return [*map(quoted, hit.before), own, *map(quoted, hit.after)]
+
+
+def reasons(why: dict[str, float]) -> str:
+    """What a score is made of, the largest part first."""
+    parts = sorted(why.items(), key=lambda part: -part[1])
+    return "why: " + ", ".join(f"{name} {value:.2f}" for name, value in parts)
+
+
 def link(hit: Hit) -> ResourceLink:
     return ResourceLink(type="resource_link", uri=hit.url, name=hit.id)

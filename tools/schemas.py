@@ -35,12 +35,18 @@ def _is_noise(key: str, value: Any) -> bool:
 
 def _compact(key: str, value: Any) -> Any:
     if key in ("properties", "$defs"):
-        return {name: compact(_nullable(part)) for name, part in value.items()}
+        parts = {name: compact(_nullable(part)) for name, part in value.items()}
+        return parts if key == "properties" else {name: _unexplained(part) for name, part in parts.items()}
     if isinstance(value, dict):
         return compact(_nullable(value))
     if isinstance(value, list):
         return [compact(part) if isinstance(part, dict) else part for part in value]
     return value
+
+
+def _unexplained(definition: Schema) -> Schema:
+    """A part of a schema without its docstring: the descriptions of its fields stay."""
+    return {key: value for key, value in definition.items() if key != "description"}
 
 
 def _nullable(schema: Schema) -> Schema:

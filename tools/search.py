@@ -31,12 +31,15 @@ async def search(
     response_format: Annotated[
         Literal["concise", "detailed"], Field(description="Snippets, or whole passages.")
     ] = "concise",
+    context: Annotated[int, Field(ge=0, le=3, description="Messages around a hit.")] = 1,
+    accurate: Annotated[bool, Field(description="Better order, 0.2 s slower.")] = False,
+    explain: Annotated[bool, Field(description="Why each ranked.")] = False,
     max_tokens: MaxTokens = 2000,
     cursor: Cursor = None,
 ) -> Annotated[CallToolResult, SearchResult]:
     """Find what was said or written in past conversations and documents.
 
-    Use it first whenever the user refers to something from before: "what did we decide", "find where",
+    Use it first whenever the user refers to something from before: "what did we decide",
     "you told me". Matches words and meaning; best first, each hit with date, speaker and address. Confidence
     "none" means the store probably has nothing on it: rephrase once, then say so. Read around a hit with
     `fetch`.
@@ -55,6 +58,9 @@ async def search(
         filters=filters,
         cursor=cursor,
         whole=response_format == "detailed",
+        context=context,
+        accurate=accurate,
+        explain=explain,
         fits=lambda page: rendering.fits(render(page), max_tokens),
     )
     return render(found)
@@ -66,7 +72,9 @@ def render(found: SearchResult) -> CallToolResult:
     if found.results:
         lines.append(rendering.QUOTED)
     for n, hit in enumerate(found.results, 1):
-        lines += [f"[{n}] {rendering.source(hit)}", rendering.quoted(hit.text)]
+        lines += [f"[{n}] {rendering.source(hit)}", *rendering.in_context(hit)]
+        if hit.why:
+            lines.append(rendering.reasons(hit.why))
     if found.omitted:
         lines.append(f"{found.omitted} more hits of this page left out to stay within max_tokens.")
     if found.next_cursor:

@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from mcp_rag import __version__
-from mcp_rag.cli import changes, output, questions, service
+from mcp_rag.cli import changes, evaluate, output, questions, service
 from mcp_rag.cli.running import EXIT_CODES, FAILED, exit_code
 from mcp_rag.errors import RagError
 
@@ -34,6 +34,7 @@ VERBS: dict[str, dict[str, Callable[..., None]]] = {
         "forget": changes.forget,
     },
     "Keep": {"status": questions.status, "migrate": changes.migrate, "reembed": changes.reembed},
+    "Judge": {"eval": evaluate.evaluate},
     "Serve": {"serve": service.serve},
 }
 for panel, verbs in VERBS.items():

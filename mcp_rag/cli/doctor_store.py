@@ -1,6 +1,7 @@
-"""The doctor's look at the database and the embedding model, and at whether they fit together."""
+"""The doctor's look at the database and the models, and at whether they fit together."""
 
 import asyncio
+import math
 import time
 from typing import Any
 
@@ -9,8 +10,8 @@ import asyncpg
 from mcp_rag import compose
 from mcp_rag.cli.checks import Check, bad, failed, fine, poor, skipped
 from mcp_rag.embedding import locate
-from mcp_rag.embedding.catalogue import Runtime
 from mcp_rag.errors import ExtensionMissing, ModelError, ModelMismatch, SchemaOutdated, StoreError
+from mcp_rag.local_models.origin import Runtime
 from mcp_rag.models import EmbeddingModel
 from mcp_rag.postgres import schema
 from mcp_rag.postgres.database import APPLICATION_ROLE, Database
@@ -77,6 +78,23 @@ def _model_files(settings: Settings) -> Check:
         return failed("Model files", error)
     checked = "taken at your word" if settings.model_path else "checksums compared"
     return fine("Model files", f"{files.weights[0]}, {checked}")
+
+
+async def reranking_check(settings: Settings) -> Check:
+    """A search works without the reranking model, so that one which is missing is no failure."""
+    reranker = compose.create_reranker(settings)
+    if reranker is None:
+        return skipped("Reranking model", "turned off")
+    try:
+        await reranker.load()
+        begun = time.perf_counter()
+        await reranker.scores("Does it work?", ["It works."], budget=math.inf)
+        took = (time.perf_counter() - begun) * 1000
+    except ModelError as error:
+        return poor("Reranking model", error.cause, error.remedy)
+    finally:
+        await reranker.close()
+    return fine("Reranking model", f"{reranker.name}, {took:.0f} ms for one text")
 
 
 async def database_checks(settings: Settings, model: EmbeddingModel | None) -> list[Check]:

@@ -27,6 +27,10 @@ def search(
     until: Until = None,
     cursor: Cursor = None,
     detailed: Annotated[bool, typer.Option("--detailed", help="Whole passages instead of snippets.")] = False,
+    context: Annotated[int, typer.Option(min=0, max=3, help="Messages shown on each side of a hit.")] = 1,
+    accurate: Annotated[
+        bool, typer.Option("--accurate", help="Read the best hits again: better order, slower.")
+    ] = False,
     at_once: Wait = False,
     as_json: AsJson = False,
 ) -> None:
@@ -46,7 +50,15 @@ def search(
     async def searched(rag: Rag) -> SearchResult:
         if not at_once:
             await model_loaded(rag)
-        return await rag.search(" ".join(words), limit=limit, filters=filters, cursor=cursor, whole=detailed)
+        return await rag.search(
+            " ".join(words),
+            limit=limit,
+            filters=filters,
+            cursor=cursor,
+            whole=detailed,
+            context=context,
+            accurate=accurate,
+        )
 
     found = with_rag(searched)
     output.show(found, rendering.search_result(found), as_json=as_json)

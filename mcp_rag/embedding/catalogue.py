@@ -5,47 +5,25 @@ from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Literal
 
+from mcp_rag.local_models import origin
+from mcp_rag.local_models.origin import Carrier, Origin, PackagedFolder
+
 Pooling = Literal["cls", "mean"]
-Runtime = Literal["onnx", "torch"]
-Checksums = Mapping[str, str]
-"""The sha256 of files, by their path in a folder."""
 
 
 @dataclass(frozen=True)
-class PackagedFolder:
-    """A folder inside an importable package. Only the files that are named here are read from it."""
-
-    package: str
-    path: str
-    checksums: Checksums
-
-
-@dataclass(frozen=True)
-class Carrier:
-    """Installed packages that hold a whole model: its weights, and the tokenizer and settings around them."""
-
-    weights: PackagedFolder
-    surroundings: PackagedFolder
-
-
-@dataclass(frozen=True)
-class KnownModel:
+class KnownModel(Origin):
     """The model stops reading after `max_tokens`; `query_prefix` goes before questions only."""
 
-    name: str
     dimensions: int
     pooling: Pooling
     max_tokens: int
     query_prefix: str
-    repository: str
-    revision: str
-    hub_checksums: Checksums
-    carriers: Mapping[Runtime, tuple[Carrier, ...]]
 
 
 def find(name: str) -> KnownModel | None:
     """Look a model up by its name, with or without the organisation that published it."""
-    return MODELS.get(name.rpartition("/")[2].lower())
+    return origin.known(name, MODELS)
 
 
 _BGE_SMALL = KnownModel(

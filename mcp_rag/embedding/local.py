@@ -1,7 +1,6 @@
 """An embedder whose model runs in this process, on two threads: one for passages, one for questions."""
 
 import asyncio
-import os
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Protocol, TypeVar
@@ -15,9 +14,6 @@ from mcp_rag.ports import Vectors
 
 T = TypeVar("T")
 Rows = NDArray[np.intp]
-
-# No written language spends this many characters on a token, all through a text.
-_CHARACTERS_PER_TOKEN = 50
 
 
 class Encoder(Protocol):
@@ -89,16 +85,3 @@ class LocalEmbedder:
         if self._closed:
             raise EmbeddingFailed("The embedding model was closed.", remedy="Start the server again.")
         return await asyncio.get_running_loop().run_in_executor(thread, work)
-
-
-def threads_for(wanted: int) -> int:
-    """How many threads a model gets: as many as wanted, or as cores that this process may use, up to 4."""
-    if wanted:
-        return wanted
-    usable = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    return min(usable, 4)
-
-
-def legible(text: str, max_tokens: int) -> str:
-    """What of a text a tokenizer needs to see: valid Unicode, and no more than the model will read."""
-    return text[: max_tokens * _CHARACTERS_PER_TOKEN].encode("utf-8", "replace").decode("utf-8")

@@ -9,11 +9,13 @@ import torch  # type: ignore[import-not-found,unused-ignore]
 from safetensors import SafetensorError  # type: ignore[import-not-found,unused-ignore]
 from sentence_transformers import SentenceTransformer
 
-from mcp_rag.embedding import checksum, recipe
-from mcp_rag.embedding.local import Rows, legible, threads_for
-from mcp_rag.embedding.locate import ModelFiles
+from mcp_rag.embedding import recipe
+from mcp_rag.embedding.local import Rows
 from mcp_rag.embedding.unit import unit
 from mcp_rag.errors import EmbeddingFailed, ModelCorrupt
+from mcp_rag.local_models import checksum
+from mcp_rag.local_models.bounds import legible, threads_for
+from mcp_rag.local_models.locate import ModelFiles
 from mcp_rag.models import EmbeddingModel
 from mcp_rag.ports import Vectors
 

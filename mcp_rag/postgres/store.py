@@ -1,36 +1,46 @@
 """Class Store: what the service asks of the database, one method per statement."""
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from datetime import datetime
-from typing import Any
 
 import asyncpg
 import numpy as np
 from numpy.typing import NDArray
 from pgvector import HalfVector
 
-from mcp_rag.indexing import IndexedPassage
+from mcp_rag import candidates, segments
+from mcp_rag.indexing import IndexedPassage, Outdated, Renewed
+from mcp_rag.lexicon import Asked
 from mcp_rag.models import (
     Candidate,
     Conversation,
+    Embedded,
     EmbeddingModel,
     Filters,
     Kind,
     Message,
     NewMessage,
     StoredIdentity,
-    StoredMessage,
     Waiting,
 )
-from mcp_rag.postgres.database import Connection, Database
+from mcp_rag.postgres.database import Database
 from mcp_rag.postgres.queries import sql
-from mcp_rag.postgres.rows import ForgetScope, OpenConversation, conversation, weights
+from mcp_rag.postgres.rows import (
+    ForgetScope,
+    OpenConversation,
+    Weighing,
+    candidate,
+    conversation,
+    rarities,
+    weights,
+)
+from mcp_rag.postgres.surroundings import Surroundings
 
 LEG_DEPTH = 100
 """Passages that each leg contributes to the ranking."""
-POSTINGS = 10_000
-"""Candidates that a question's rarest words may select: overlap with the full scan .999, 9 ms at 100k."""
+POSTINGS = 5_000
+"""Passages that a question's words may select to be scored: with 10,000 no answer was better."""
 EXACT_SCAN = 20_000
 """Passages up to which a scope is scanned exactly; beyond it the vector index answers."""
 
@@ -51,21 +61,8 @@ class Store:
             return [row[0] for row in await connection.fetch(sql("tenant_ids"))]
 
 
-class Transaction:
+class Transaction(Surroundings):
     """The statements, for one tenant, committed together when the block that opened it ends."""
-
-    def __init__(self, connection: Connection, tenant_id: int) -> None:
-        self._connection = connection
-        self._tenant_id = tenant_id
-
-    async def _fetch(self, name: str, *args: Any) -> list[asyncpg.Record]:
-        return await self._connection.fetch(sql(name), self._tenant_id, *args)
-
-    async def _row(self, name: str, *args: Any) -> asyncpg.Record | None:
-        return await self._connection.fetchrow(sql(name), self._tenant_id, *args)
-
-    async def _execute(self, name: str, *args: Any) -> None:
-        await self._connection.execute(sql(name), self._tenant_id, *args)
 
     # Writing conversations
 
@@ -86,7 +83,12 @@ class Transaction:
         assert row is not None
         retitled = stored["message_count"] > 0 and stored["title"] != row["title"]
         return OpenConversation(
-            key=key, kind=row["kind"], title=row["title"], created=stored["created"], retitled=retitled
+            key=key,
+            kind=row["kind"],
+            title=row["title"],
+            language=row["language"],
+            created=stored["created"],
+            retitled=retitled,
         )
 
     async def identities(self, conversation: int) -> list[StoredIdentity]:
@@ -111,14 +113,13 @@ class Transaction:
     async def delete_messages(self, keys: Sequence[int]) -> None:
         await self._execute("delete_messages", list(keys))
 
-    async def stored_messages(self, conversation: int) -> list[StoredMessage]:
-        return [StoredMessage(*row) for row in await self._fetch("stored_messages", conversation)]
-
-    async def insert_passages(self, conversation: int, passages: Sequence[IndexedPassage]) -> None:
+    async def insert_passages(
+        self, conversation: int, passages: Sequence[IndexedPassage], weighing: int
+    ) -> None:
         rows = [
             (
                 self._tenant_id, conversation, p.message_key, p.passage.start, p.passage.stop, p.context,
-                p.speaker, p.sent_at, p.terms.terms, weights(p.terms), p.terms.length,
+                p.speaker, p.sent_at, p.terms.entries, weights(p.terms), p.terms.length, weighing,
             )
             for p in passages
         ]  # fmt: skip
@@ -134,11 +135,37 @@ class Transaction:
 
     # Term statistics
 
-    async def average_length(self, *, typical: float, weight: int = 100) -> float:
-        """Words in a passage, on average; `typical` counts as much as `weight` passages."""
+    async def corpus(self) -> tuple[int, int]:
+        """How many passages there are, and their words in all."""
         row = await self._row("corpus")
         assert row is not None
-        return float((row["words"] + typical * weight) / (row["passages"] + weight))
+        return row["passages"], row["words"]
+
+    async def weighing(self, version: int) -> Weighing | None:
+        """How passages are indexed now, unless by another version of `lexicon.INDEX_VERSION`."""
+        row = await self._row("weighing")
+        if row is None or row["index_version"] != version:
+            return None
+        return Weighing(row["revision"], row["average_length"])
+
+    async def renew_weighing(self, version: int, average_length: float) -> Weighing | None:
+        """From now on index passages like this; None where a newer version has said otherwise."""
+        row = await self._row("renew_weighing", version, average_length)
+        return Weighing(row["revision"], average_length) if row else None
+
+    async def claim_outdated(self, revision: int, *, limit: int) -> list[Outdated]:
+        """Passages that were indexed under an earlier weighing, locked until the transaction ends."""
+        return [Outdated(*row) for row in await self._fetch("outdated_passages", revision, limit)]
+
+    async def renew_passages(self, passages: Sequence[Renewed], weighing: int) -> None:
+        rows = [
+            (
+                self._tenant_id, p.passage_key, p.context, p.terms.entries, weights(p.terms), p.terms.length,
+                weighing,
+            )
+            for p in passages
+        ]  # fmt: skip
+        await self._connection.executemany(sql("renew_passage"), rows)
 
     async def count_terms(self, messages: Sequence[int]) -> dict[int, int]:
         rows = await self._fetch("count_terms", list(messages))
@@ -148,30 +175,40 @@ class Transaction:
         change = {term: passages for term, passages in sorted(change.items()) if passages}
         await self._execute("add_term_statistics", list(change), list(change.values()))
 
+    async def tends_statistics(self) -> bool:
+        """Whether this is, until it ends, the one transaction that folds statistics and renews weighings."""
+        return bool(await self._connection.fetchval(sql("try_fold"), self._tenant_id))
+
     async def fold_term_statistics(self) -> None:
-        if await self._connection.fetchval(sql("try_fold"), self._tenant_id):
-            await self._execute("fold_term_statistics")
+        await self._execute("fold_term_statistics")
 
     # Reading
 
     async def search(
         self,
-        terms: dict[int, int],
+        terms: Mapping[int, Asked],
         vector: NDArray[np.float32] | None,
         filters: Filters,
         *,
         model_key: int | None,
         dimensions: int,
     ) -> list[Candidate]:
+        asked = await self.plan(terms)
         rows = await self._connection.fetch(
             sql("search", dimensions=dimensions),
-            self._tenant_id, list(terms), list(terms.values()),
+            self._tenant_id, rarities(asked), [word.term for word in asked.words],
             None if vector is None else HalfVector(vector), model_key,
             filters.conversation_id, filters.source, list(filters.tags) or None,
             filters.speaker.casefold() if filters.speaker else None, filters.since, filters.until,
-            LEG_DEPTH, POSTINGS, EXACT_SCAN,
+            LEG_DEPTH, asked.any_of, asked.all_of, POSTINGS, EXACT_SCAN,
         )  # fmt: skip
-        return [Candidate(*row) for row in rows]
+        share = candidates.shares(asked)
+        return [candidate(row, share) for row in rows]
+
+    async def plan(self, terms: Mapping[int, Asked]) -> candidates.Plan:
+        """What a question's terms weigh, and which passages they select."""
+        rows = await self._fetch("term_statistics", candidates.entries(terms))
+        return candidates.plan(terms, {row["term"]: row["passages"] for row in rows}, budget=POSTINGS)
 
     async def find_conversation(self, conversation_id: str) -> Conversation | None:
         row = await self._row("find_conversation", conversation_id)
@@ -199,7 +236,7 @@ class Transaction:
         return [(conversation(row), (row["recent_at"], row["conversation_key"])) for row in rows]
 
     async def counts(self, model_key: int | None) -> dict[str, int]:
-        row = await self._row("count_store", model_key)
+        row = await self._row("count_store", model_key, segments.RECIPE)
         assert row is not None
         return {name: int(count) for name, count in row.items()}
 
@@ -217,6 +254,7 @@ class Transaction:
             conversations=names if held or position is None else {},
             message_keys=[row["message_key"] for row in held],
             messages=[(row["conversation_key"], row["identity"]) for row in held],
+            positions=[row["position"] for row in held],
         )
 
     async def count_derived(self, messages: Sequence[int]) -> tuple[int, int]:
@@ -271,24 +309,34 @@ class Transaction:
 
         The key is None when there is nothing left to claim.
         """
-        rows = await self._fetch("passages_without_vector", model_key, after, limit)
+        rows = await self._fetch(
+            "passages_without_vector",
+            model_key,
+            after,
+            limit,
+            segments.RECIPE,
+            segments.BEFORE,
+            segments.PAUSE,
+        )
         if not rows:
             return [], None
         keys = [row["passage_key"] for row in rows]
-        done = {row["passage_key"] for row in await self._fetch("embedded_already", model_key, keys)}
-        waiting = [Waiting(row["passage_key"], row["text"]) for row in rows if row["passage_key"] not in done]
+        done = {row["passage_key"] for row in await self._embedded(model_key, keys)}
+        waiting = [Waiting(*row) for row in rows if row["passage_key"] not in done]
         return waiting, keys[-1]
 
-    async def insert_vectors(
-        self, model_key: int, passages: Sequence[Waiting], vectors: NDArray[np.float32]
-    ) -> None:
-        await self._connection.executemany(
-            sql("insert_vector"),
-            [
-                (self._tenant_id, passage.passage_key, model_key, HalfVector(vector))
-                for passage, vector in zip(passages, vectors, strict=True)
-            ],
-        )
+    async def _embedded(self, model_key: int, passages: Sequence[int]) -> list[asyncpg.Record]:
+        return await self._fetch("embedded_already", model_key, list(passages), segments.RECIPE)
+
+    async def insert_vectors(self, model_key: int, embedded: Sequence[Embedded]) -> None:
+        rows = [
+            (
+                self._tenant_id, passage.passage_key, model_key, HalfVector(passage.vector),
+                None if passage.reply is None else HalfVector(passage.reply), segments.RECIPE,
+            )
+            for passage in embedded
+        ]  # fmt: skip
+        await self._connection.executemany(sql("insert_vector"), rows)
 
     async def delete_other_vectors(self, model_key: int) -> None:
         await self._execute("delete_vectors", model_key)

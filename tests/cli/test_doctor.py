@@ -12,8 +12,8 @@ from tests.cli.command import Command
 
 CHECKS = {
     "Program", "Settings", "Database", "pgvector", "Row security", "Schema", "Contents", "Vectors",
-    "Model of the store", "Model files", "Test embedding", "Data folder", "Resident server", "Port of serve",
-    "Claude Desktop", "Claude Code", "VS Code", "Cursor",
+    "Model of the store", "Model files", "Test embedding", "Reranking model", "Data folder",
+    "Resident server", "Port of serve", "Claude Desktop", "Claude Code", "VS Code", "Cursor",
 }  # fmt: skip
 
 
@@ -79,3 +79,14 @@ async def test_a_database_elsewhere_is_looked_at_and_not_changed(
     assert await owner.fetchval("SELECT to_regclass('alembic_version')") is None
     await owner.execute("CREATE TABLE alembic_version AS SELECT '0000' AS version_num")
     assert checks(mcp_rag("doctor", "--json", code=1).document)["Schema"].remedy == "Run `mcp-rag migrate`."
+
+
+def test_a_reranking_model_that_is_missing_is_a_warning_and_one_turned_off_is_none(anywhere: Command) -> None:
+    nowhere = anywhere.with_environment(MCP_RAG_DATABASE_URL="postgresql://nobody@127.0.0.1:1/nothing")
+    missing = nowhere.with_environment(MCP_RAG_RERANKING_MODEL="none-such")(
+        "doctor", "--json", code=1
+    ).document
+    assert checks(missing)["Reranking model"].verdict == "warn"
+    assert "MCP_RAG_RERANKING_MODEL" in checks(missing)["Reranking model"].remedy
+    off = nowhere.with_environment(MCP_RAG_RERANKING_PROVIDER="none")("doctor", "--json", code=1).document
+    assert checks(off)["Reranking model"].verdict == "skip"

@@ -10,7 +10,7 @@ import uvicorn
 from starlette.applications import Starlette
 
 from mcp_rag.embedding import locate
-from mcp_rag.embedding.locate import ModelFiles
+from mcp_rag.local_models.locate import ModelFiles
 
 
 @pytest.fixture(scope="session")

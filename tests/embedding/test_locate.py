@@ -14,10 +14,11 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 from mcp_rag import embedding
-from mcp_rag.embedding import checksum, locate
+from mcp_rag.embedding import locate
 from mcp_rag.embedding.catalogue import MODELS
-from mcp_rag.embedding.locate import ModelFiles
 from mcp_rag.errors import ModelCorrupt, ModelNotFound
+from mcp_rag.local_models import checksum
+from mcp_rag.local_models.locate import ModelFiles
 
 BGE = MODELS["bge-small-en-v1.5"]
 MINILM = MODELS["all-minilm-l6-v2"]

@@ -14,10 +14,11 @@ from hypothesis import strategies as st
 
 from mcp_rag import embedding
 from mcp_rag.embedding.catalogue import MODELS
-from mcp_rag.embedding.local import LocalEmbedder, Rows, threads_for
-from mcp_rag.embedding.locate import ModelFiles
+from mcp_rag.embedding.local import LocalEmbedder, Rows
 from mcp_rag.embedding.onnx import MAX_BATCH_TEXTS, MAX_BATCH_TOKENS, OnnxEncoder, batches
 from mcp_rag.errors import EmbeddingFailed, InvalidSettings, ModelCorrupt, ModelNotFound, NotReady
+from mcp_rag.local_models.bounds import threads_for
+from mcp_rag.local_models.locate import ModelFiles
 from mcp_rag.ports import Embedder, Vectors
 
 BGE = MODELS["bge-small-en-v1.5"]

@@ -19,8 +19,8 @@ from mcp_rag import embedding
 from mcp_rag.embedding import locate
 from mcp_rag.embedding.catalogue import MODELS
 from mcp_rag.embedding.local import LocalEmbedder, Rows
-from mcp_rag.embedding.locate import ModelFiles
 from mcp_rag.errors import ModelCorrupt, ModelNotFound
+from mcp_rag.local_models.locate import ModelFiles
 from mcp_rag.ports import Embedder, Vectors
 
 MINILM = MODELS["all-minilm-l6-v2"]

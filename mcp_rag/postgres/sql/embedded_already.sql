@@ -2,4 +2,4 @@
 -- that locked them looked at the embeddings of a moment before that.
 SELECT passage_key
 FROM embedding
-WHERE tenant_id = $1 AND model_key = $2::smallint AND passage_key = ANY ($3::bigint[])
+WHERE tenant_id = $1 AND model_key = $2::smallint AND passage_key = ANY ($3::bigint[]) AND recipe = $4

@@ -5,8 +5,8 @@ import hashlib
 from collections.abc import Sequence
 from pathlib import Path
 
-from mcp_rag.embedding.catalogue import Checksums
 from mcp_rag.errors import ModelCorrupt
+from mcp_rag.local_models.origin import Checksums
 
 
 def verify(folder: Path, checksums: Checksums, *, remedy: str | None = None) -> None:

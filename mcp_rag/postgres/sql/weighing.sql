@@ -1,0 +1,1 @@
+SELECT revision, index_version, average_length FROM weighing WHERE tenant_id = $1

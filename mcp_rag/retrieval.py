@@ -1,0 +1,85 @@
+"""A question to ranked passages: understood, looked up by words and by meaning, ranked, read again."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+from datetime import datetime
+
+from mcp_rag import content, indexing, questions, ranking
+from mcp_rag.errors import ModelError
+from mcp_rag.hits import Found
+from mcp_rag.models import Filters
+from mcp_rag.ports import Reranker
+from mcp_rag.postgres.store import Store
+from mcp_rag.questions import Question
+from mcp_rag.ranking import Ranked
+from mcp_rag.vectors import Vectors
+
+
+class Retrieval:
+    """Search of one tenant's store."""
+
+    def __init__(
+        self, store: Store, vectors: Vectors, reranker: Reranker | None, *, budget: float, tenant_id: int
+    ) -> None:
+        """`budget`: seconds that the second stage may take."""
+        self._store = store
+        self._vectors = vectors
+        self._reranker = reranker
+        self._budget = budget
+        self._tenant_id = tenant_id
+
+    async def find(self, text: str, filters: Filters, *, now: datetime, accurate: bool) -> Found:
+        """Every passage that either leg found, ranked; the first few twice if it is to be `accurate`."""
+        filters = content.filters(filters)
+        question = await self._understood(text, filters, now)
+        vector, notice = await self._vectors.of_query(question.about)
+        async with self._store.transaction(self._tenant_id, readonly=True) as tx:
+            if vector is not None:
+                await self._vectors.confirm(tx)
+            candidates = await tx.search(
+                question.terms,
+                vector,
+                filters,
+                model_key=self._vectors.model_key,
+                dimensions=self._vectors.dimensions,
+            )
+        ranked = ranking.rank(candidates, speakers=question.speakers, periods=question.periods)
+        refused = None
+        if accurate:
+            ranked, refused = await self._read_again(question, ranked)
+        return Found(ranked, question, vector, notice, refused, self._tenant_id)
+
+    async def beside(self, found: Found, start: int, stop: int, *, around: int) -> Found:
+        """The same with the messages beside those that are ranked from `start` to `stop`."""
+        places = found.places(start, stop)
+        if not around or not places:
+            return found
+        async with self._store.transaction(self._tenant_id, readonly=True) as tx:
+            return replace(found, neighbours=await tx.neighbours(places, around=around))
+
+    async def _understood(self, text: str, filters: Filters, now: datetime) -> Question:
+        async with self._store.transaction(self._tenant_id, readonly=True) as tx:
+            people = await tx.people_named(questions.possible_names(text), filters)
+            spoken = await tx.languages()
+        return questions.understand(text, people=people, spoken=spoken, now=now, tenant_id=self._tenant_id)
+
+    async def _read_again(
+        self, question: Question, ranked: Sequence[Ranked]
+    ) -> tuple[list[Ranked], str | None]:
+        """The first few read together with the question, or word of why they could not be."""
+        if self._reranker is None:
+            return list(ranked), "Not reranked: MCP_RAG_RERANKING_PROVIDER is none."
+        texts = [_read_as(item) for item in ranked[: ranking.RERANKED]]
+        try:
+            # Once; what it takes is not taken from the budget.
+            await self._reranker.load()
+            logits = await self._reranker.scores(question.text, texts, budget=self._budget)
+        except ModelError as error:
+            return list(ranked), f"Not reranked: {error}"
+        return ranking.rerank(ranked, logits), None
+
+
+def _read_as(item: Ranked) -> str:
+    """One passage by itself, with who said it and when: neighbours beside it were measured to mislead."""
+    found = item.candidate
+    return f"{indexing.context(found.title, found.speaker, found.sent_at)}: {found.text}"
