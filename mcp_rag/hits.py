@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mcp_rag import cursors
-from mcp_rag.models import Address, Hit, Message, SearchResult
+from mcp_rag.models import Address, Candidate, Hit, Message, SearchResult
 from mcp_rag.questions import Question
 from mcp_rag.ranking import Ranked, certainty, confidence
 from mcp_rag.snippets import snippet
@@ -28,13 +28,15 @@ class Found:
     """What a question found, and what it was found by."""
 
     ranked: list[Ranked]
+    candidates: Sequence[Candidate]
+    """What was ranked: every passage that a leg found."""
     question: Question
     vector: NDArray[np.float32] | None
-    lexical: str | None
-    """Why it went by words alone, when it did."""
-    not_reranked: str | None
-    """Why there was no second stage, when there was to be one."""
     tenant_id: int
+    lexical: str | None = None
+    """Why it went by words alone, when it did."""
+    not_reranked: str | None = None
+    """Why there was no second stage, when there was to be one."""
     neighbours: Mapping[Place, Sequence[Message]] = field(default_factory=dict)
     """The messages beside those that are to be shown."""
 
@@ -43,8 +45,8 @@ class Found:
         end = start + len(shown)
         return SearchResult(
             results=tuple(shown),
-            confidence=confidence(self.ranked, self.question.speakers),
-            certainty=round(certainty(self.ranked, self.question.speakers), 3),
+            confidence=confidence(self.ranked),
+            certainty=round(certainty(self.ranked), 3),
             mode="lexical" if self.lexical else "hybrid",
             total=len(self.ranked),
             omitted=wanted - len(shown),

@@ -1,12 +1,22 @@
-"""What a question says besides its words: whom it names and which time it speaks of. Pure."""
+"""What a question says besides its words: whom it names, which time it speaks of, its parts. Pure."""
 
+import re
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from mcp_rag import dates, languages, lexicon, names
-from mcp_rag.dates import Period
+from mcp_rag import dates, decomposition, languages, lexicon, names
+from mcp_rag.dates import Period, Relation
 from mcp_rag.lexicon import Asked
+from mcp_rag.names import Mention
+
+FIRST_OF_SEVERAL = 0.5
+"""The share of a speaker's bonus that the first of several persons gives: with all of it no more is found."""
+
+EVENTS = 1
+"""Events that are looked up, each by a search of its own."""
+
+_TOGETHER = re.compile(r"\s*(?:,|&|/|\+|\b(?:and|or|with|y|et|und|e|og|och|en)\b)?\s*", re.IGNORECASE)
 
 
 @dataclass(frozen=True)
@@ -18,9 +28,16 @@ class Question:
     """The text without the people it names, which is what is embedded. A name draws a vector to the messages
     that address its bearer, and those are the other's."""
     terms: Mapping[int, Asked]
-    speakers: frozenset[str]
-    """Who may be the one person that it names, in small letters. Empty where it names nobody, or several."""
+    speakers: Mapping[str, float]
+    """Whose messages are asked for, in small letters, and how surely: 1 for the one person that is named,
+    less for the first of several. Empty where nobody is named, or several side by side."""
     periods: Sequence[Period]
+    asks_when: bool
+    """Its answer is a day, a month or a year."""
+    parts: Sequence[str] = ()
+    """Where it names two things, a question for each."""
+    events: Sequence[Relation] = ()
+    """What it dates itself by without a date ("before the move")."""
 
 
 def possible_names(text: str) -> set[str]:
@@ -39,11 +56,25 @@ def understand(
     """Read a question, given who answers to the names in it and which languages the store has."""
     ordinary = frozenset[str]().union(*map(languages.function_words, spoken or ("en",)))
     named = names.known(text, people, ordinary)
-    persons = {frozenset(people[mention.name]) for mention in named}
     return Question(
         text=text,
         about=names.without(text, named),
         terms=lexicon.query_terms(text, tenant_id=tenant_id, spoken=spoken or ("en",)),
-        speakers=persons.pop() if len(persons) == 1 else frozenset(),
+        speakers=_subject(text, named, people),
         periods=dates.periods(text, now),
+        asks_when=dates.asks_when(text),
+        parts=decomposition.parts(text),
+        events=dates.relations(text)[:EVENTS],
     )
+
+
+def _subject(text: str, named: Sequence[Mention], people: Mapping[str, Collection[str]]) -> dict[str, float]:
+    """Whose messages are asked for: "What did Ana say about Ben's plan?" is about what Ana said."""
+    persons = [frozenset(people[mention.name]) for mention in named]
+    if not persons:
+        return {}
+    if len(set(persons)) == 1:
+        return dict.fromkeys(persons[0], 1.0)
+    if _TOGETHER.fullmatch(text, named[0].stop, named[1].start):
+        return {}
+    return dict.fromkeys(persons[0], FIRST_OF_SEVERAL)

@@ -5,13 +5,16 @@ reciprocal rank fusion on chats and never worse than either leg on documents. Ev
 because it was measured to help; docs/retrieval.md has the measurements, and the data the weights come from.
 """
 
-from collections.abc import Collection, Sequence
+import re
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from math import exp
 from typing import NamedTuple
 
-from mcp_rag.dates import Period
+from mcp_rag import dates
+from mcp_rag.dates import Period, Relation
 from mcp_rag.models import Candidate, Confidence
+from mcp_rag.questions import Question
 
 
 class Parts(NamedTuple):
@@ -28,12 +31,26 @@ class Parts(NamedTuple):
     coverage: float
     """The square of the share of the question's words that it has: all of them are worth more than some."""
     speaker: float
-    """Its speaker is the one person that the question names. A bonus and no filter: others may know."""
+    """Its speaker is the person that the question is about. A bonus and no filter: others may know."""
     time: float
     """It is from the time that the question speaks of."""
+    dated: float
+    """It says when something is, and the question asks when."""
+    asking: float
+    """Below zero: the share of it that is questions, which are like a question and seldom its answer."""
 
 
-WEIGHTS = Parts(meaning=0.5, reply=0.4, words=0.1, segment=0.4, coverage=0.3, speaker=0.4, time=0.15)
+WEIGHTS = Parts(
+    meaning=0.5,
+    reply=0.4,
+    words=0.1,
+    segment=0.4,
+    coverage=0.3,
+    speaker=0.4,
+    time=0.15,
+    dated=0.2,
+    asking=-0.1,
+)
 
 COVERED = 0.6
 """The share of the question's words that some passage must have for words to weigh in full. Where the best by
@@ -50,14 +67,12 @@ class Ranked:
     """What the second stage gave it: higher is better, in no fixed range."""
 
 
-def rank(
-    candidates: Sequence[Candidate], *, speakers: Collection[str] = (), periods: Sequence[Period] = ()
-) -> list[Ranked]:
+def rank(candidates: Sequence[Candidate], question: Question) -> list[Ranked]:
     """Best first, one passage of each message: its best. Equal scores keep an order of their own."""
-    best_possible = _best_possible(candidates, speakers, periods)
+    best_possible = _best_possible(candidates, question)
     best: dict[int, Ranked] = {}
-    for candidate, parts in zip(candidates, _parts(candidates, speakers, periods), strict=True):
-        item = Ranked(candidate, sum(parts) / best_possible, parts)
+    for candidate, parts in zip(candidates, _parts(candidates, question), strict=True):
+        item = Ranked(candidate, max(0.0, sum(parts)) / best_possible, parts)
         rival = best.get(candidate.message_key)
         if rival is None or _order(item) < _order(rival):
             best[candidate.message_key] = item
@@ -86,13 +101,39 @@ def rerank(ranked: Sequence[Ranked], logits: Sequence[float | None]) -> list[Ran
     return sorted(blended, key=_order) + [item for item in ranked if item.candidate.passage_key not in seen]
 
 
+IN_FRONT = 5
+"""Where the best hit for each part of a question stands at the latest."""
+
+
+def with_the_best_of(ranked: Sequence[Ranked], parts: Sequence[Sequence[Ranked]]) -> list[Ranked]:
+    """The ranking with the best of each part's among its first few: both things asked for are answered.
+
+    More weight for the parts than this first hit was measured to find less.
+    """
+    best = {part[0].candidate.message_key: part[0] for part in parts if part}
+    front = list(ranked[:IN_FRONT])
+    missing = [item for key, item in best.items() if key not in {i.candidate.message_key for i in front}]
+    kept = front[: max(1, len(front) - len(missing))]
+    lowest = kept[-1].score if kept else 1.0
+    front = [*kept, *(replace(item, score=min(item.score, lowest)) for item in missing)]
+    shown = {item.candidate.message_key for item in front}
+    return front + [item for item in ranked if item.candidate.message_key not in shown]
+
+
+def dated(events: Sequence[Relation], found: Sequence[Sequence[Ranked]]) -> list[Period]:
+    """The time before or after each event, where what was found for it tells when it was."""
+    return [
+        period
+        for event, ranked in zip(events, found, strict=True)
+        if ranked and certainty(ranked) >= SURE and (period := event.period(ranked[0].candidate.sent_at))
+    ]
+
+
 def _order(item: Ranked) -> tuple[float, int]:
     return -item.score, item.candidate.passage_key
 
 
-def _parts(
-    candidates: Sequence[Candidate], speakers: Collection[str], periods: Sequence[Period]
-) -> list[Parts]:
+def _parts(candidates: Sequence[Candidate], question: Question) -> list[Parts]:
     """The weighted parts of each candidate's score. What is not known yet is taken to be as what is."""
     meaning = _normalised([c.similarity for c in candidates])
     reply = _normalised([c.reply for c in candidates])
@@ -106,20 +147,38 @@ def _parts(
             words=WEIGHTS.words * words[i],
             segment=WEIGHTS.segment * (words[i] if c.segment is None else segment[i]),
             coverage=WEIGHTS.coverage * c.coverage**2,
-            speaker=WEIGHTS.speaker * ((c.speaker or "").casefold() in speakers),
-            time=WEIGHTS.time * any(c.sent_at is not None and p.covers(c.sent_at) for p in periods),
+            speaker=WEIGHTS.speaker * question.speakers.get((c.speaker or "").casefold(), 0.0),
+            time=WEIGHTS.time * _from_the_time(c, question),
+            dated=WEIGHTS.dated * (question.asks_when and dates.says_when(c.text, c.sent_at)),
+            asking=WEIGHTS.asking * _asking(c.text),
         )
         for i, c in enumerate(candidates)
     ]
 
 
-def _best_possible(
-    candidates: Sequence[Candidate], speakers: Collection[str], periods: Sequence[Period]
-) -> float:
+def _from_the_time(candidate: Candidate, question: Question) -> bool:
+    sent_at = candidate.sent_at
+    return sent_at is not None and any(period.covers(sent_at) for period in question.periods)
+
+
+_SENTENCE = re.compile(r"[^.!?。！？؟…\n]+([.!?。！？؟…\n]*)")
+
+
+def _asking(text: str) -> float:
+    """The share of a text that stands in questions, 0 to 1. A mark of any script ends one."""
+    if not any(mark in text for mark in "?？؟"):
+        return 0.0
+    sentences = list(_SENTENCE.finditer(text))
+    asked = sum(len(s.group()) for s in sentences if any(mark in s[1] for mark in "?？؟"))
+    return asked / max(1, sum(len(s.group()) for s in sentences))
+
+
+def _best_possible(candidates: Sequence[Candidate], question: Question) -> float:
     best = WEIGHTS.words + WEIGHTS.segment + WEIGHTS.coverage
     if any(c.similarity is not None for c in candidates):
         best += WEIGHTS.meaning + WEIGHTS.reply
-    return best + WEIGHTS.speaker * bool(speakers) + WEIGHTS.time * bool(periods)
+    best += WEIGHTS.speaker * max(question.speakers.values(), default=0.0)
+    return best + WEIGHTS.time * bool(question.periods) + WEIGHTS.dated * question.asks_when
 
 
 # Chosen on half of 800 questions over open chats and paragraphs, each asked of the store that answers it and
@@ -129,19 +188,18 @@ SURE, POSSIBLE = 0.7, 0.3
 FIRST_FEW = 5
 
 
-def confidence(ranked: Sequence[Ranked], speakers: Collection[str] = ()) -> Confidence:
+def confidence(ranked: Sequence[Ranked]) -> Confidence:
     """`certainty` in words."""
-    certain = certainty(ranked, speakers)
+    certain = certainty(ranked)
     if certain >= SURE:
         return "high"
     return "low" if certain >= POSSIBLE else "none"
 
 
-def certainty(ranked: Sequence[Ranked], speakers: Collection[str] = ()) -> float:
+def certainty(ranked: Sequence[Ranked]) -> float:
     """How likely it is that the store holds what was asked for.
 
-    By the best similarity and the best share of the words among the first few; where the question names a
-    person, among what that person said.
+    By the best similarity and the best share of the words among the first few.
     """
     first = [item.candidate for item in ranked[:FIRST_FEW]]
     coverage = max((candidate.coverage for candidate in first), default=0.0)

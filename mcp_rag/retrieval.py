@@ -1,5 +1,6 @@
 """A question to ranked passages: understood, looked up by words and by meaning, ranked, read again."""
 
+import asyncio
 from collections.abc import Sequence
 from dataclasses import replace
 from datetime import datetime
@@ -29,8 +30,30 @@ class Retrieval:
         self._tenant_id = tenant_id
 
     async def find(self, text: str, filters: Filters, *, now: datetime, accurate: bool) -> Found:
-        """Every passage that either leg found, ranked; the first few twice if it is to be `accurate`."""
+        """Every passage that either leg found, ranked; the first few twice if it is to be `accurate`.
+
+        Two things that a question names are looked up each by itself too, and so is an event by which it says
+        when ("before the move"): all at once, in one more round trip.
+        """
         filters = content.filters(filters)
+        found = await self._looked_up(text, filters, now)
+        question = found.question
+        parts, events = await asyncio.gather(
+            self._each(question.parts, filters, now),
+            self._each([event.text for event in question.events], filters, now),
+        )
+        if periods := ranking.dated(question.events, [event.ranked for event in events]):
+            question = replace(question, periods=[*question.periods, *periods])
+            found = replace(found, question=question, ranked=ranking.rank(found.candidates, question))
+        if accurate:
+            found = await self._read_again(found)
+        return replace(found, ranked=ranking.with_the_best_of(found.ranked, [part.ranked for part in parts]))
+
+    async def _each(self, texts: Sequence[str], filters: Filters, now: datetime) -> list[Found]:
+        return await asyncio.gather(*(self._looked_up(text, filters, now) for text in texts))
+
+    async def _looked_up(self, text: str, filters: Filters, now: datetime) -> Found:
+        """One question's passages, ranked, in one round trip to either leg."""
         question = await self._understood(text, filters, now)
         vector, notice = await self._vectors.of_query(question.about)
         async with self._store.transaction(self._tenant_id, readonly=True) as tx:
@@ -43,11 +66,8 @@ class Retrieval:
                 model_key=self._vectors.model_key,
                 dimensions=self._vectors.dimensions,
             )
-        ranked = ranking.rank(candidates, speakers=question.speakers, periods=question.periods)
-        refused = None
-        if accurate:
-            ranked, refused = await self._read_again(question, ranked)
-        return Found(ranked, question, vector, notice, refused, self._tenant_id)
+        ranked = ranking.rank(candidates, question)
+        return Found(ranked, candidates, question, vector, lexical=notice, tenant_id=self._tenant_id)
 
     async def beside(self, found: Found, start: int, stop: int, *, around: int) -> Found:
         """The same with the messages beside those that are ranked from `start` to `stop`."""
@@ -63,20 +83,18 @@ class Retrieval:
             spoken = await tx.languages()
         return questions.understand(text, people=people, spoken=spoken, now=now, tenant_id=self._tenant_id)
 
-    async def _read_again(
-        self, question: Question, ranked: Sequence[Ranked]
-    ) -> tuple[list[Ranked], str | None]:
+    async def _read_again(self, found: Found) -> Found:
         """The first few read together with the question, or word of why they could not be."""
         if self._reranker is None:
-            return list(ranked), "Not reranked: MCP_RAG_RERANKING_PROVIDER is none."
-        texts = [_read_as(item) for item in ranked[: ranking.RERANKED]]
+            return replace(found, not_reranked="Not reranked: MCP_RAG_RERANKING_PROVIDER is none.")
+        texts = [_read_as(item) for item in found.ranked[: ranking.RERANKED]]
         try:
             # Once; what it takes is not taken from the budget.
             await self._reranker.load()
-            logits = await self._reranker.scores(question.text, texts, budget=self._budget)
+            logits = await self._reranker.scores(found.question.text, texts, budget=self._budget)
         except ModelError as error:
-            return list(ranked), f"Not reranked: {error}"
-        return ranking.rerank(ranked, logits), None
+            return replace(found, not_reranked=f"Not reranked: {error}")
+        return replace(found, ranked=ranking.rerank(found.ranked, logits))
 
 
 def _read_as(item: Ranked) -> str:

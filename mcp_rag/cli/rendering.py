@@ -10,8 +10,8 @@ from mcp_rag.models import (
     ConversationPage,
     Erasure,
     Extract,
-    Hit,
     Message,
+    Miss,
     NoAnswer,
     SearchResult,
     Status,
@@ -32,7 +32,7 @@ def search_result(found: SearchResult) -> Iterator[Shown]:
         yield block((f"More: --cursor {found.next_cursor}", "dim"))
 
 
-def hits(found: Iterable[Hit]) -> Iterator[Shown]:
+def hits(found: Iterable[Miss]) -> Iterator[Shown]:
     for n, hit in enumerate(found, 1):
         if n > 1:
             yield block("")

@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 from typing import Literal
 
 from mcp_rag.dates.false_friends import until_here
-from mcp_rag.dates.questions import periods
+from mcp_rag.dates.questions import Period, periods
 from mcp_rag.dates.words import ending
 
 
@@ -16,6 +16,13 @@ class Relation:
 
     direction: Literal["before", "after"]
     text: str
+
+    def period(self, moment: datetime | None) -> Period | None:
+        """The time that is meant, given when the event was spoken of; None where that is not known."""
+        if moment is None:
+            return None
+        start, end = (None, moment) if self.direction == "before" else (moment, None)
+        return Period(start, end, "open", span=(0, 0))
 
 
 # Where a noun phrase is over: a subject, a verb without content, a question word, a conjunction.
