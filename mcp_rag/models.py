@@ -184,6 +184,43 @@ class SearchResult(Frozen):
     notice: str | None = None
 
 
+class Word(Frozen):
+    """A word of a question as the leg of words takes it."""
+
+    word: str
+    share: float = Field(description="What the word weighs of the question, by its rarity: 0 to 1.")
+    passages: int = Field(description="Passages of the store that have it, in one form or another.")
+
+
+class Understood(Frozen):
+    """What was read out of a question."""
+
+    embedded_as: str = Field(description="The text whose meaning is searched for: without names.")
+    words: tuple[Word, ...]
+    speakers: dict[str, float] = Field(description="Whose messages are preferred, and how much of the bonus.")
+    times: tuple[str, ...] = Field(description="Times that it speaks of; messages from then are preferred.")
+    asks_when: bool = Field(description="Messages that say when are preferred.")
+    parts: tuple[str, ...] = Field(description="Questions that were searched for by themselves too.")
+
+
+class Standing(Frozen):
+    """Where one message stands for a question, and why not higher."""
+
+    uri: str
+    rank: int | None = Field(description="Its place, from 1 on; null: neither leg found it.")
+    score: float = Field(description="Its score; if neither leg found it, what it would have been.")
+    why: dict[str, float] = Field(description="What that is made of.")
+    reasons: tuple[str, ...] = Field(description="Why it does not stand higher, the weightiest first.")
+
+
+class Explanation(Frozen):
+    """Why a search gives what it gives."""
+
+    question: Understood
+    result: SearchResult
+    message: Standing | None = Field(None, description="The message that was asked about.")
+
+
 class Citation(Frozen):
     n: int
     uri: str
@@ -350,3 +387,7 @@ class Candidate:
     """The same of the passage after the message before it; None where there is none."""
     coverage: float
     """The share of the question's words, weighed by rarity, that the passage has: 0 to 1."""
+    by_words: bool = True
+    """The leg of words found it."""
+    by_meaning: bool = True
+    """The leg of vectors found it. Where neither did, it was asked for by its key."""

@@ -28,6 +28,8 @@ class Question:
     """The text without the people it names, which is what is embedded. A name draws a vector to the messages
     that address its bearer, and those are the other's."""
     terms: Mapping[int, Asked]
+    spoken: Collection[str]
+    """The languages of the store, in whose forms the words are looked for."""
     speakers: Mapping[str, float]
     """Whose messages are asked for, in small letters, and how surely: 1 for the one person that is named,
     less for the first of several. Empty where nobody is named, or several side by side."""
@@ -54,12 +56,14 @@ def understand(
     tenant_id: int,
 ) -> Question:
     """Read a question, given who answers to the names in it and which languages the store has."""
-    ordinary = frozenset[str]().union(*map(languages.function_words, spoken or ("en",)))
+    spoken = spoken or ("en",)
+    ordinary = frozenset[str]().union(*map(languages.function_words, spoken))
     named = names.known(text, people, ordinary)
     return Question(
         text=text,
         about=names.without(text, named),
-        terms=lexicon.query_terms(text, tenant_id=tenant_id, spoken=spoken or ("en",)),
+        terms=lexicon.query_terms(text, tenant_id=tenant_id, spoken=spoken),
+        spoken=spoken,
         speakers=_subject(text, named, people),
         periods=dates.periods(text, now),
         asks_when=dates.asks_when(text),

@@ -1,11 +1,12 @@
-"""Class Rag: ingest, search, ask, fetch, list, forget. Read this file to know what the service does."""
+"""Class Rag: ingest, search, ask, explain, fetch, list, forget. Read this file to know what the service does."""
 
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from functools import partial
 
-from mcp_rag import __version__, content, cursors, erasure, evidence, ingestion, ranking
+from mcp_rag import __version__, content, cursors, erasure, evidence, explanation, ingestion, ranking
 from mcp_rag.errors import InvalidInput, UnknownConversation, UnknownMessage
+from mcp_rag.explanation import LookedFor
 from mcp_rag.hits import fitting
 from mcp_rag.models import (
     EVERYTHING,
@@ -13,6 +14,7 @@ from mcp_rag.models import (
     Answer,
     ConversationPage,
     Erasure,
+    Explanation,
     Extract,
     Filters,
     Kind,
@@ -166,6 +168,41 @@ class Rag:
             return NoAnswer(reason="What was found does not answer this.", nearest=nearest)
         return Answer(text=draft.text, citations=citations, confidence=sure, provider=draft.provider)
 
+    async def explain(
+        self,
+        query: str,
+        *,
+        address: Address | None = None,
+        limit: int = 8,
+        filters: Filters = EVERYTHING,
+        accurate: bool = False,
+        now: datetime | None = None,
+    ) -> Explanation:
+        """Why a search gives what it gives; with the `address` of a message, why that stands where it does.
+
+        Raises:
+            InvalidInput, ModelMismatch, StoreUnavailable: as `search` does; or the address is of no message.
+            UnknownConversation, UnknownMessage: nothing is at the address.
+        """
+        query = content.query(query)
+        looked_for = await self._looked_for(address) if address else None
+        found = await self._retrieval.find(
+            query,
+            filters,
+            now=now or datetime.now(UTC),
+            accurate=accurate,
+            also=looked_for.passages if looked_for else (),
+        )
+        async with self._store.transaction(self._tenant_id, readonly=True) as tx:
+            plan = await tx.plan(found.question.terms)
+        legs = explanation.by_the_legs(found)
+        hits = legs.hits(0, limit, explain=True)
+        return Explanation(
+            question=explanation.understood(found.question, plan, tenant_id=self._tenant_id),
+            result=legs.page(hits, start=0, wanted=len(hits), asked=(query, filters, accurate)),
+            message=explanation.standing(found, looked_for, content.filters(filters)) if looked_for else None,
+        )
+
     async def fetch(self, address: Address, *, around: int = 0, first: int = 0, limit: int = 200) -> Extract:
         """A conversation from message `first` on, or one message with `around` neighbours on each side.
 
@@ -278,6 +315,19 @@ class Rag:
             database=self._store.database.name,
             notice=self.vectors.notice,
         )
+
+    async def _looked_for(self, address: Address) -> LookedFor:
+        if address.position is None:
+            raise InvalidInput(
+                f"{address.uri} is a conversation.",
+                remedy="Name one message of it, as a hit's address does: …/messages/3, or id#3.",
+            )
+        extract = await self.fetch(address)
+        async with self._store.transaction(self._tenant_id, readonly=True) as tx:
+            passages, embedded = await tx.message_passages(
+                extract.conversation.conversation_id, address.position, self.vectors.model_key
+            )
+        return LookedFor(extract, passages, embedded)
 
     async def _unknown(
         self, tx: Transaction, conversation_id: str, position: int | None = None

@@ -29,14 +29,18 @@ class Retrieval:
         self._budget = budget
         self._tenant_id = tenant_id
 
-    async def find(self, text: str, filters: Filters, *, now: datetime, accurate: bool) -> Found:
+    async def find(
+        self, text: str, filters: Filters, *, now: datetime, accurate: bool, also: Sequence[int] = ()
+    ) -> Found:
         """Every passage that either leg found, ranked; the first few twice if it is to be `accurate`.
+
+        The passages with the keys in `also` are ranked with them, found or not.
 
         Two things that a question names are looked up each by itself too, and so is an event by which it says
         when ("before the move"): all at once, in one more round trip.
         """
         filters = content.filters(filters)
-        found = await self._looked_up(text, filters, now)
+        found = await self._looked_up(text, filters, now, also=also)
         question = found.question
         parts, events = await asyncio.gather(
             self._each(question.parts, filters, now),
@@ -52,7 +56,9 @@ class Retrieval:
     async def _each(self, texts: Sequence[str], filters: Filters, now: datetime) -> list[Found]:
         return await asyncio.gather(*(self._looked_up(text, filters, now) for text in texts))
 
-    async def _looked_up(self, text: str, filters: Filters, now: datetime) -> Found:
+    async def _looked_up(
+        self, text: str, filters: Filters, now: datetime, *, also: Sequence[int] = ()
+    ) -> Found:
         """One question's passages, ranked, in one round trip to either leg."""
         question = await self._understood(text, filters, now)
         vector, notice = await self._vectors.of_query(question.about)
@@ -65,6 +71,7 @@ class Retrieval:
                 filters,
                 model_key=self._vectors.model_key,
                 dimensions=self._vectors.dimensions,
+                also=also,
             )
         ranked = ranking.rank(candidates, question)
         return Found(ranked, candidates, question, vector, lexical=notice, tenant_id=self._tenant_id)

@@ -34,7 +34,7 @@ VERBS: dict[str, dict[str, Callable[..., None]]] = {
         "forget": changes.forget,
     },
     "Keep": {"status": questions.status, "migrate": changes.migrate, "reembed": changes.reembed},
-    "Judge": {"eval": evaluate.evaluate},
+    "Judge": {"explain": questions.explain, "eval": evaluate.evaluate},
     "Serve": {"serve": service.serve},
 }
 for panel, verbs in VERBS.items():

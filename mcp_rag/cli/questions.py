@@ -7,12 +7,15 @@ import typer
 from mcp_rag.cli import options, output, rendering
 from mcp_rag.cli.options import AsJson, Cursor, Since, Until, Words
 from mcp_rag.cli.running import NOT_FOUND, model_loaded, with_rag
-from mcp_rag.models import Address, Answer, ConversationPage, Extract, NoAnswer, SearchResult, Status
+from mcp_rag.models import Address, Answer, ConversationPage, Explanation, Extract, NoAnswer, SearchResult, Status
 from mcp_rag.rag import Rag
 
 Wait = Annotated[
     bool,
     typer.Option("--no-wait", help="Do not wait for the model: search at once, by words alone."),
+]
+Accurate = Annotated[
+    bool, typer.Option("--accurate", help="Read the best hits again: better order, slower.")
 ]
 
 
@@ -28,9 +31,7 @@ def search(
     cursor: Cursor = None,
     detailed: Annotated[bool, typer.Option("--detailed", help="Whole passages instead of snippets.")] = False,
     context: Annotated[int, typer.Option(min=0, max=3, help="Messages shown on each side of a hit.")] = 1,
-    accurate: Annotated[
-        bool, typer.Option("--accurate", help="Read the best hits again: better order, slower.")
-    ] = False,
+    accurate: Accurate = False,
     at_once: Wait = False,
     as_json: AsJson = False,
 ) -> None:
@@ -63,6 +64,52 @@ def search(
     found = with_rag(searched)
     output.show(found, rendering.search_result(found), as_json=as_json)
     if not found.results or found.confidence == "none":
+        raise typer.Exit(NOT_FOUND)
+
+
+def explain(
+    words: Words,
+    message: Annotated[
+        str | None,
+        typer.Option(metavar="ADDRESS", help="Say why this message stands where it does, or does not appear."),
+    ] = None,
+    limit: Annotated[int, typer.Option(min=1, max=50, help="Hits that are explained.")] = 8,
+    conversation_id: options.ConversationId = None,
+    speaker: options.Speaker = None,
+    source: options.Source = None,
+    tags: options.Tags = None,
+    since: Since = None,
+    until: Until = None,
+    accurate: Accurate = False,
+    as_json: AsJson = False,
+) -> None:
+    """See why a search gives what it gives.
+
+    How the question was understood, what each hit's score is made of, and, with --message, why a message that
+    you looked for is not higher. Addresses are those that hits have: conversation://…/messages/3, or id#3.
+    """
+    filters = options.filters(
+        conversation_id=conversation_id,
+        speaker=speaker,
+        source=source,
+        tags=tags,
+        since=since,
+        until=until,
+    )
+
+    async def explained(rag: Rag) -> Explanation:
+        await model_loaded(rag)
+        return await rag.explain(
+            " ".join(words),
+            address=Address.parse(message) if message else None,
+            limit=limit,
+            filters=filters,
+            accurate=accurate,
+        )
+
+    found = with_rag(explained)
+    output.show(found, rendering.explanation(found), as_json=as_json)
+    if not found.result.results:
         raise typer.Exit(NOT_FOUND)
 
 

@@ -9,12 +9,15 @@ from mcp_rag.models import (
     Citation,
     ConversationPage,
     Erasure,
+    Explanation,
     Extract,
     Message,
     Miss,
     NoAnswer,
     SearchResult,
+    Standing,
     Status,
+    Understood,
 )
 
 CONFIDENCE = {"high": "green", "low": "yellow", "none": "red"}
@@ -40,6 +43,41 @@ def hits(found: Iterable[Miss]) -> Iterator[Shown]:
         yield block(f"{n}. ", *origin, (f"  {hit.score:.2f}", "dim"))
         yield block((hit.url, "cyan"), indent=3)
         yield block(visible(hit.text.strip()), indent=3)
+
+
+def explanation(found: Explanation) -> Iterator[Shown]:
+    yield from _understood(found.question)
+    yield block("")
+    yield from search_result(found.result)
+    if found.message:
+        yield block("")
+        yield from _standing(found.message)
+
+
+def _understood(question: Understood) -> Iterator[Shown]:
+    words = ", ".join(
+        f"{visible(word.word)} {word.share:.0%} (in {word.passages:,})" for word in question.words
+    )
+    facts = (
+        ("Meaning of", visible(question.embedded_as)),
+        ("Words", words or "none that tell"),
+        ("About", ", ".join(f"{visible(name)} x {sure:g}" for name, sure in question.speakers.items())),
+        ("Time", "; ".join(map(visible, question.times))),
+        ("Asks when", "yes" if question.asks_when else ""),
+        ("Also asked", "; ".join(map(visible, question.parts))),
+    )
+    for name, fact in facts:
+        if fact:
+            yield block((f"{name}: ", "dim"), fact)
+
+
+def _standing(message: Standing) -> Iterator[Shown]:
+    place = f"is number {message.rank}" if message.rank else "was not found"
+    yield block((message.uri, "cyan"), (f" {place}", "bold"), f", its score {message.score:.2f}.")
+    if message.why:
+        yield _reasons(message.why)
+    for reason in message.reasons:
+        yield block(f"- {visible(reason)}", indent=3)
 
 
 def reply(given: Answer | NoAnswer) -> Iterator[Shown]:

@@ -22,6 +22,7 @@ PREFIX = "mcp-rag-eval-"
 NOT_STORING = (
     *("cli", "tools", "resources", "examples", "answering", "reranking", "evaluation"),
     *("retrieval.py", "questions.py", "candidates.py", "people_named.sql", "neighbours.sql"),
+    *("decomposition.py", "explanation.py", "message_passages.sql"),
     *("rag.py", "ranking.py", "hits.py", "snippets.py", "cursors.py", "evidence.py", "search.sql"),
     *("server.py", "resident.py", "pipe.py", "session.py", "lines.py", "rendezvous.py", "erasure.py"),
 )

@@ -192,7 +192,9 @@ class Transaction(Surroundings):
         *,
         model_key: int | None,
         dimensions: int,
+        also: Sequence[int] = (),
     ) -> list[Candidate]:
+        """What either leg finds, with both scores; `also` these passages, whatever the legs find."""
         asked = await self.plan(terms)
         rows = await self._connection.fetch(
             sql("search", dimensions=dimensions),
@@ -200,10 +202,17 @@ class Transaction(Surroundings):
             None if vector is None else HalfVector(vector), model_key,
             filters.conversation_id, filters.source, list(filters.tags) or None,
             filters.speaker.casefold() if filters.speaker else None, filters.since, filters.until,
-            LEG_DEPTH, asked.any_of, asked.all_of, POSTINGS, EXACT_SCAN,
+            LEG_DEPTH, asked.any_of, asked.all_of, POSTINGS, EXACT_SCAN, list(also),
         )  # fmt: skip
         share = candidates.shares(asked)
         return [candidate(row, share) for row in rows]
+
+    async def message_passages(
+        self, conversation_id: str, position: int, model_key: int | None
+    ) -> tuple[list[int], bool]:
+        """A message's passages, and whether each has a vector of the model."""
+        rows = await self._fetch("message_passages", conversation_id, position, model_key)
+        return [row["passage_key"] for row in rows], all(row["embedded"] for row in rows)
 
     async def plan(self, terms: Mapping[int, Asked]) -> candidates.Plan:
         """What a question's terms weigh, and which passages they select."""

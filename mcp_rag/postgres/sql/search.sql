@@ -7,6 +7,7 @@
 -- $13, $14 entries that select the passages to score by words: any of these, all of these three by three
 -- $15 the most passages that are scored by words
 -- $16 the largest scope that is scanned exactly; beyond it the vector index answers
+-- $17 passages that are scored whatever the legs find
 -- {dimensions}: of the model, an integer that this package writes
 WITH corpus AS MATERIALIZED (
     SELECT coalesce(sum(passages), 0)::float8 AS passages
@@ -113,14 +114,22 @@ WITH corpus AS MATERIALIZED (
         LIMIT $12::integer
     )
 ), candidate AS (
-    SELECT passage_key FROM lexical UNION SELECT passage_key FROM dense
+    SELECT passage_key, bool_or(leg = 'words') AS by_words, bool_or(leg = 'meaning') AS by_meaning
+    FROM (
+        SELECT passage_key, 'words' AS leg FROM lexical
+        UNION ALL
+        SELECT passage_key, 'meaning' FROM dense
+        UNION ALL
+        SELECT passage_key, 'asked for' FROM unnest($17::bigint[]) AS wanted (passage_key)
+    ) AS found
+    GROUP BY passage_key
 )
 SELECT candidate.passage_key, message.message_key, conversation.conversation_key, conversation.conversation_id,
     conversation.title, message.position, message.speaker, message.sent_at,
     substr(message.text, passage.start + 1, passage.stop - passage.start) AS text,
     ARRAY(SELECT term FROM unnest($3::integer[]) AS term WHERE term = ANY (passage.terms)) AS matched,
     -(passage.weights <#> $2::sparsevec) AS lexical, segment.lexical AS segment,
-    embedding.similarity, embedding.reply
+    embedding.similarity, embedding.reply, candidate.by_words, candidate.by_meaning
 FROM candidate
 -- OFFSET 0 keeps these lookups by key: a misjudged number of candidates would make them scans of all rows.
 CROSS JOIN LATERAL (
