@@ -12,7 +12,7 @@ from mcp_rag.models import StoredMessage
 from mcp_rag.postgres.rows import OpenConversation
 from mcp_rag.postgres.store import Store, Transaction
 
-VERSION = 1
+VERSION = 2
 """Raised with every change of what `segments` or `names` give: what was made before it is made again."""
 NAMES_FROM = 200
 """Messages before the first new one in which names are looked for too."""
@@ -38,9 +38,13 @@ def stems_differ(before: str | None, now: str | None) -> bool:
 async def renew(tx: Transaction, conversation: OpenConversation, *, tenant_id: int, first: int = 0) -> None:
     """Make what changes when the messages of a conversation, from `first` on, have changed."""
     start = await tx.delete_segments(conversation.key, first=first)
-    messages = await tx.stored_messages(conversation.key, first=min(start, max(0, first - NAMES_FROM)))
+    read_from = min(start, max(0, first - NAMES_FROM))
+    messages = await tx.stored_messages(conversation.key, first=read_from)
     made, named = await asyncio.to_thread(_derived, messages, start, conversation, tenant_id)
     await tx.insert_segments(conversation.key, made)
+    if read_from == 0:
+        # All was read: a name that no message bears out any more goes.
+        await tx.forget_names(conversation.key)
     await tx.insert_names(conversation.key, named)
     await tx.set_surroundings(conversation.key, version=VERSION, language=conversation.language)
 
