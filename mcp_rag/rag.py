@@ -257,6 +257,8 @@ class Rag:
             receipt = await erasure.preview(tx, scope)
             if not dry_run:
                 await erasure.erase(tx, scope, whole=position is None)
+        # What was made together with a message that is gone is made anew.
+        self.vectors.wake()
         return receipt.model_copy(update={"dry_run": dry_run})
 
     async def status(self) -> Status:
