@@ -31,6 +31,7 @@ def search(
     accurate: Annotated[
         bool, typer.Option("--accurate", help="Read the best hits again: better order, slower.")
     ] = False,
+    explain: Annotated[bool, typer.Option("--explain", help="Say of each hit why it ranked.")] = False,
     at_once: Wait = False,
     as_json: AsJson = False,
 ) -> None:
@@ -58,6 +59,7 @@ def search(
             whole=detailed,
             context=context,
             accurate=accurate,
+            explain=explain,
         )
 
     found = with_rag(searched)
