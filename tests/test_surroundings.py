@@ -18,8 +18,8 @@ from tests.conftest import Borrowed, eventually
 
 SEGMENTS = """
     SELECT
-        (SELECT count(*) FROM message AS m WHERE m.conversation_key = c.conversation_key AND position < first),
-        (SELECT count(*) FROM message AS m WHERE m.conversation_key = c.conversation_key AND position <= last),
+        (SELECT count(*) FROM message WHERE conversation_key = c.conversation_key AND position < first),
+        (SELECT count(*) FROM message WHERE conversation_key = c.conversation_key AND position <= last),
         weights::text
     FROM segment JOIN conversation AS c USING (tenant_id, conversation_key)
     WHERE conversation_id = $1 ORDER BY first
