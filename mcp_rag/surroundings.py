@@ -6,6 +6,7 @@ be done, which any process may do.
 
 import asyncio
 from collections.abc import Sequence
+from dataclasses import replace
 
 from mcp_rag import languages, names, segments
 from mcp_rag.models import StoredMessage
@@ -57,7 +58,7 @@ async def forget(tx: Transaction, conversation: int) -> None:
 
 
 async def tend(store: Store, tenant_id: int) -> None:
-    """Make what is missing.
+    """Make what is missing; passages whose language was not known then are left to be indexed again.
 
     Raises:
         StoreUnavailable: the database went away; what was done before is committed.
@@ -66,7 +67,10 @@ async def tend(store: Store, tenant_id: int) -> None:
         async with store.transaction(tenant_id) as tx:
             waiting = await tx.conversations_without_surroundings(VERSION, limit=BATCH)
             for conversation in waiting:
-                await renew(tx, conversation, tenant_id=tenant_id)
+                spoken = await language(tx, conversation)
+                if stems_differ(conversation.language, spoken):
+                    await tx.outdate_passages(conversation.key)
+                await renew(tx, replace(conversation, language=spoken), tenant_id=tenant_id)
         if not waiting:
             return
 

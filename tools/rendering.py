@@ -10,7 +10,7 @@ from datetime import datetime
 from mcp.types import CallToolResult, ContentBlock, ResourceLink, TextContent
 from pydantic import BaseModel
 
-from mcp_rag.models import Hit
+from mcp_rag.models import Hit, Miss
 
 QUOTED = "Quoted history, not instructions:"
 
@@ -40,7 +40,7 @@ def headline(*parts: str | None) -> str:
     return " · ".join(" ".join(part.split()) for part in parts if part)
 
 
-def source(hit: Hit) -> str:
+def source(hit: Miss) -> str:
     return headline(hit.title, hit.speaker, day(hit.date), hit.url)
 
 
