@@ -71,9 +71,9 @@ class Backlog:
             )
 
     async def _drain(self, tenant_id: int, progress: Callable[[int], None] | None) -> int:
-        # First, because it needs no model, which may fail.
-        await reindexing.tend(self._store, tenant_id)
+        # First, because they need no model, which may fail; and languages before the index that goes by them.
         await surroundings.tend(self._store, tenant_id)
+        await reindexing.tend(self._store, tenant_id)
         workers = [self._fill(tenant_id, progress) for _ in range(SIDE_BY_SIDE)]
         return sum(await asyncio.gather(*workers))
 

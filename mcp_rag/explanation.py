@@ -95,10 +95,9 @@ def standing(found: Found, looked_for: LookedFor, filters: Filters) -> Standing:
         rank=ranked.index(item) + 1 if item in ranked else None,
         score=round(item.score, 4),
         why=why(item),
-        reasons=(
-            *_left_out(looked_for, filters),
-            *_not_found(found, item.candidate, looked_for),
-            *(_behind(item, ranked[0]) if ranked else ()),
+        reasons=tuple(
+            _left_out(looked_for, filters)
+            or [*_not_found(found, item.candidate, looked_for), *(_behind(item, ranked[0]) if ranked else ())]
         ),
     )
 
@@ -110,8 +109,12 @@ def _ranked(found: Found, looked_for: LookedFor) -> Ranked:
     )
 
 
-def _left_out(looked_for: LookedFor, filters: Filters) -> Iterator[str]:
-    """The filters that it does not pass."""
+def _left_out(looked_for: LookedFor, filters: Filters) -> list[str]:
+    """The filters that it does not pass, which are reason enough."""
+    return list(_against(looked_for, filters))
+
+
+def _against(looked_for: LookedFor, filters: Filters) -> Iterator[str]:
     of, message = looked_for.extract.conversation, looked_for.message
     is_by, sent_at = (message.speaker or "").casefold(), message.sent_at
     if filters.conversation_id not in (None, of.conversation_id):
@@ -141,8 +144,8 @@ def _not_found(found: Found, candidate: Candidate, looked_for: LookedFor) -> Ite
     elif not candidate.by_meaning:
         last = min((c.similarity or 0.0 for c in found.candidates if c.by_meaning), default=0.0)
         yield (
-            f"By meaning it is not among the first {LEG_DEPTH}: its likeness is {candidate.similarity or 0.0:.3f}, "
-            f"theirs at least {last:.3f}."
+            f"By meaning it is not among the first {LEG_DEPTH}: "
+            f"its likeness is {candidate.similarity or 0.0:.3f}, theirs at least {last:.3f}."
         )
 
 

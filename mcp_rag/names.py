@@ -3,24 +3,39 @@
 A speaker answers to the whole name, to each word of it that the conversation writes only as a name ("Project
 Manager" does not answer to "project"), and to short forms that it uses ("Mel" for Melanie). Nothing is known
 beforehand: no list of names, no table of nicknames.
+
+Names are kept in small letters and without accents. One that the conversation has as another word too ("mark
+the date", where Mark speaks) is kept with a capital, and found by one only.
 """
 
 import re
+import unicodedata
 from collections import Counter
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 ROLES = frozenset({"user", "assistant", "system", "human", "ai", "tool", "function", "bot", "developer"})
 """Speakers that are no persons: what exports call the two sides of a chat."""
-LONGEST_NAME = 3
-"""Words of a name that a question is searched for together."""
+LONGEST_NAME = 5
+"""Words of a name that a question is searched for together: "Anna van der Berg" has four."""
+LONGEST_UNSPACED = 6
+"""Characters of a name in a script that puts no spaces between words; at least two."""
 SHORTEST_FORM = 3
 """Letters of a short form: "Jo" would be found in too many words."""
 RARELY = 0.05
 """A word is a name if it is written in small letters in less than this share of its uses."""
 
-_WORD = re.compile(r"[^\W\d_]+")
-_NAMED = re.compile(r"[^\W\d_]+(?:['’][^\W\d_]{2,})*")
+# With the accents, points and vowel signs that are characters of their own.
+_LETTER = (
+    r"(?:[^\W\d_]|[\u0300-\u036f\u0591-\u05c7\u0610-\u061a\u064b-\u065f\u0670\u0900-\u0963\u0971-\u0df3"
+    r"\u0e00-\u0e4e\u0e80-\u0ece\u1000-\u109f\u1780-\u17d3])"
+)
+_WORD = re.compile(rf"{_LETTER}+")
+_NAMED = re.compile(rf"{_LETTER}+(?:['’]{_LETTER}{{2,}})*")
+_UNSPACED = re.compile(
+    "[\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uac00-\ud7af\uf900-\ufaff"
+    "\U00020000-\U0003134f]+"
+)
 _POSSESSIVE = re.compile(r"['’]s?(?!\w)")
 _SPACES = re.compile(r"\s+")
 _BEFORE_MARK = re.compile(r"\s+([?.,!;:])")
@@ -36,41 +51,48 @@ class Mention:
 
 
 def aliases(messages: Iterable[tuple[str | None, str]]) -> dict[str, set[str]]:
-    """What the speakers of (speaker, text) messages answer to, all in small letters: name to speakers."""
+    """What the speakers of (speaker, text) messages answer to: name to speakers, these in small letters."""
     messages = list(messages)
-    speakers = {speaker for speaker, _ in messages if speaker and speaker.casefold() not in ROLES}
+    speakers = {speaker for speaker, _ in messages if speaker and _kept(speaker) not in ROLES}
     capital, small = _spelling(text for _, text in messages)
     found: dict[str, set[str]] = {}
     for speaker in speakers:
-        words = [word.casefold() for word in _WORD.findall(speaker)]
-        told_apart = [w for w in words if len(words) == 1 or (len(w) > 2 and not small[w])]
-        for name in (*told_apart, " ".join(words)):
+        words = _kept(speaker).split()
+        for name in (*_told_apart(words, small), " ".join(words)):
+            ordinary = speaker[0].isupper() and small[name] > RARELY * capital[name]
             if name:
-                found.setdefault(name, set()).add(speaker.casefold())
+                found.setdefault(_capital(name) if ordinary else name, set()).add(speaker.casefold())
     for form, speaker in _short_forms(speakers, capital, small):
         found.setdefault(form, set()).add(speaker)
     return found
 
 
 def mentions(text: str) -> list[Mention]:
-    """Every run of one to three words that may be a name, the longest first at each place."""
+    """Every run of a few words that may be a name, the longest first at each place."""
     words = list(_NAMED.finditer(text))
     found = []
     for place, first in enumerate(words):
         for last in reversed(words[place : place + LONGEST_NAME]):
             possessive = _POSSESSIVE.match(text, last.end())
             stop = possessive.end() if possessive else last.end()
-            found.append(Mention(_kept(text[first.start() : last.end()]), first.start(), stop))
-    return found
+            name = _kept(text[first.start() : last.end()])
+            found.append(Mention(name, first.start(), stop))
+            if text[first.start()].isupper():
+                found.append(Mention(_capital(name), first.start(), stop))
+    return sorted([*found, *_unspaced(text)], key=lambda mention: (mention.start, -mention.stop))
 
 
 def known(text: str, people: Mapping[str, Collection[str]], ordinary: Collection[str] = ()) -> list[Mention]:
-    """The mentions of people, none inside another. An `ordinary` word is a name only with a capital."""
+    """The mentions of people, none inside another. An `ordinary` word is a name only with a capital.
+
+    One with which the text begins tells nothing.
+    """
     found: list[Mention] = []
     for mention in mentions(text):
         if mention.name not in people or (found and mention.start < found[-1].stop):
             continue
-        if mention.name in ordinary and (not text[mention.start].isupper() or mention.start == 0):
+        told = text[mention.start].isupper() and mention.start > 0
+        if not told and (mention.name in ordinary or mention.name[0].isupper()):
             continue
         found.append(mention)
     return found
@@ -92,7 +114,7 @@ def _spelling(texts: Iterable[str]) -> tuple[Counter[str], Counter[str]]:
     small: Counter[str] = Counter()
     for text in texts:
         for word in _WORD.findall(text):
-            (small if word.islower() else capital)[word.casefold()] += 1
+            (small if word.islower() else capital)[_kept(word)] += 1
     return capital, small
 
 
@@ -100,7 +122,7 @@ def _short_forms(
     speakers: Collection[str], capital: Counter[str], small: Counter[str]
 ) -> Iterable[tuple[str, str]]:
     """Words that begin one speaker's name, and no other's, and are written as names."""
-    names = {(word.casefold(), speaker.casefold()) for speaker in speakers for word in _WORD.findall(speaker)}
+    names = {(word, speaker.casefold()) for speaker in speakers for word in _kept(speaker).split()}
     full = {name for name, _ in names}
     for form, times in capital.items():
         if len(form) < SHORTEST_FORM or form in full or times < 2 or small[form] > RARELY * times:
@@ -110,5 +132,27 @@ def _short_forms(
             yield form, meant.pop()
 
 
+def _told_apart(words: Sequence[str], small: Counter[str]) -> list[str]:
+    """The words of a name that can stand for the whole."""
+    if len(words) == 1:
+        return []
+    return [word for word in words if (len(word) > 2 or _UNSPACED.fullmatch(word)) and not small[word]]
+
+
+def _unspaced(text: str) -> Iterator[Mention]:
+    """Where no space parts a name from what is said of it, any part of a run may be one."""
+    for run in _UNSPACED.finditer(text):
+        for start in range(run.start(), run.end() - 1):
+            for stop in range(min(run.end(), start + LONGEST_UNSPACED), start + 1, -1):
+                yield Mention(_kept(text[start:stop]), start, stop)
+
+
 def _kept(name: str) -> str:
-    return " ".join(_WORD.findall(name.casefold()))
+    """In small letters, single spaces between words, without the accents and points that may be left out."""
+    parts = unicodedata.normalize("NFKD", " ".join(_WORD.findall(name.casefold())))
+    # Classes up to 9 belong to their letters: the marks of kana, the vowel signs of Indic scripts.
+    return unicodedata.normalize("NFC", "".join(c for c in parts if unicodedata.combining(c) <= 9))
+
+
+def _capital(name: str) -> str:
+    return name[:1].upper() + name[1:]

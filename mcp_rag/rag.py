@@ -1,4 +1,4 @@
-"""Class Rag: ingest, search, ask, explain, fetch, list, forget. Read this file to know what the service does."""
+"""Class Rag: ingest, search, ask, fetch, list, forget. Read this file to know what the service does."""
 
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
@@ -294,6 +294,8 @@ class Rag:
             receipt = await erasure.preview(tx, scope)
             if not dry_run:
                 await erasure.erase(tx, scope, whole=position is None)
+        # What was made together with a message that is gone is made anew.
+        self.vectors.wake()
         return receipt.model_copy(update={"dry_run": dry_run})
 
     async def status(self) -> Status:

@@ -101,21 +101,20 @@ def rerank(ranked: Sequence[Ranked], logits: Sequence[float | None]) -> list[Ran
     return sorted(blended, key=_order) + [item for item in ranked if item.candidate.passage_key not in seen]
 
 
-IN_FRONT = 5
+IN_FRONT = 3
 """Where the best hit for each part of a question stands at the latest."""
 
 
 def with_the_best_of(ranked: Sequence[Ranked], parts: Sequence[Sequence[Ranked]]) -> list[Ranked]:
     """The ranking with the best of each part's among its first few: both things asked for are answered.
 
-    More weight for the parts than this first hit was measured to find less.
+    That one hit only: to give the parts more weight was measured to find less.
     """
     best = {part[0].candidate.message_key: part[0] for part in parts if part}
     front = list(ranked[:IN_FRONT])
     missing = [item for key, item in best.items() if key not in {i.candidate.message_key for i in front}]
     kept = front[: max(1, len(front) - len(missing))]
-    lowest = kept[-1].score if kept else 1.0
-    front = [*kept, *(replace(item, score=min(item.score, lowest)) for item in missing)]
+    front = [*kept, *(replace(item, score=kept[-1].score if kept else item.score) for item in missing)]
     shown = {item.candidate.message_key for item in front}
     return front + [item for item in ranked if item.candidate.message_key not in shown]
 

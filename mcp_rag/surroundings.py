@@ -6,13 +6,14 @@ be done, which any process may do.
 
 import asyncio
 from collections.abc import Sequence
+from dataclasses import replace
 
 from mcp_rag import languages, names, segments
 from mcp_rag.models import StoredMessage
 from mcp_rag.postgres.rows import OpenConversation
 from mcp_rag.postgres.store import Store, Transaction
 
-VERSION = 1
+VERSION = 2
 """Raised with every change of what `segments` or `names` give: what was made before it is made again."""
 NAMES_FROM = 200
 """Messages before the first new one in which names are looked for too."""
@@ -38,9 +39,13 @@ def stems_differ(before: str | None, now: str | None) -> bool:
 async def renew(tx: Transaction, conversation: OpenConversation, *, tenant_id: int, first: int = 0) -> None:
     """Make what changes when the messages of a conversation, from `first` on, have changed."""
     start = await tx.delete_segments(conversation.key, first=first)
-    messages = await tx.stored_messages(conversation.key, first=min(start, max(0, first - NAMES_FROM)))
+    read_from = min(start, max(0, first - NAMES_FROM))
+    messages = await tx.stored_messages(conversation.key, first=read_from)
     made, named = await asyncio.to_thread(_derived, messages, start, conversation, tenant_id)
     await tx.insert_segments(conversation.key, made)
+    if read_from == 0:
+        # All was read: a name that no message bears out any more goes.
+        await tx.forget_names(conversation.key)
     await tx.insert_names(conversation.key, named)
     await tx.set_surroundings(conversation.key, version=VERSION, language=conversation.language)
 
@@ -53,7 +58,7 @@ async def forget(tx: Transaction, conversation: int) -> None:
 
 
 async def tend(store: Store, tenant_id: int) -> None:
-    """Make what is missing.
+    """Make what is missing; passages whose language was not known then are left to be indexed again.
 
     Raises:
         StoreUnavailable: the database went away; what was done before is committed.
@@ -62,7 +67,10 @@ async def tend(store: Store, tenant_id: int) -> None:
         async with store.transaction(tenant_id) as tx:
             waiting = await tx.conversations_without_surroundings(VERSION, limit=BATCH)
             for conversation in waiting:
-                await renew(tx, conversation, tenant_id=tenant_id)
+                spoken = await language(tx, conversation)
+                if stems_differ(conversation.language, spoken):
+                    await tx.outdate_passages(conversation.key)
+                await renew(tx, replace(conversation, language=spoken), tenant_id=tenant_id)
         if not waiting:
             return
 

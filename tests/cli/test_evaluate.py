@@ -68,6 +68,33 @@ def test_a_kept_store_is_used_again_and_its_run_is_the_same(
     assert evaluating.processes() == []
 
 
+def test_every_wish_is_granted_and_told_in_one_run(evaluating: Command, garden: Path, tmp_path: Path) -> None:
+    (garden / "sample.txt").write_text("q3\n")
+    (garden / "stricter.tsv").write_text("q0\trow0\t1\nq3\trow6\t1\n")
+    earlier = tmp_path / "earlier.trec"
+    earlier.write_text("q0 Q0 row5 1 1.0 other\nq3 Q0 row6 1 1.0 other\n")
+    wishes = ("--all", "--judgements", "stricter.tsv", "--compare", earlier, "--accurate", "--ask")
+    told = evaluating("eval", garden, *wishes).out
+    rows = [line.split() for line in told.splitlines()]
+    assert told.splitlines()[1].endswith(", accurate")
+    assert ["R@10", "1.000", "[1.000,", "1.000]", "2"] in rows
+    (compared,) = [row for row in rows if row[:4] == ["R@10", "0.500", "1.000", "+0.500"]]
+    assert (0 < float(compared[-2]) <= 1, compared[-1]) == (True, "2")
+    assert [row[:3] for row in rows if "refusing" in row] == [
+        ["precision", "of", "refusing"],
+        ["recall", "of", "refusing"],
+    ]
+    (answered,) = [row for row in rows if row[:5] == ["answered,", "of", "what", "is", "answered"]]
+    assert answered[-1] == "2"
+
+
+def test_judgements_that_are_nowhere_are_refused_by_name(evaluating: Command, garden: Path) -> None:
+    assert (
+        "There are no judgements in none.tsv."
+        in evaluating("eval", garden, "--judgements", "none.tsv", code=2).err
+    )
+
+
 def test_what_is_no_set_is_told_what_one_is(evaluating: Command, tmp_path: Path) -> None:
     told = evaluating("eval", tmp_path, code=2)
     assert "it has no corpus.jsonl" in told.err

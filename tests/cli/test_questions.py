@@ -24,6 +24,16 @@ def test_a_search_shows_hits_with_title_speaker_date_and_address(reading: Comman
     assert "confidence high, hybrid." in found.out
 
 
+def test_a_search_shows_what_was_said_around_a_hit_and_why_it_ranked(reading: Command) -> None:
+    wishes = ("--limit", "1", "--context", "1", "--explain", "--accurate")
+    shown = reading("search", "noooo.", "the", "band", "is", "booked", *wishes).out.splitlines()
+    place = shown.index("   noooo. the band is booked")
+    assert shown[place - 1].startswith("   · Ines: ")
+    assert shown[place + 1].startswith("   · ")
+    (why,) = [line for line in shown if line.startswith("   why: ")]
+    assert {"words", "meaning", "coverage", "reranker"} <= set(why.replace(",", "").split())
+
+
 def test_what_is_piped_has_no_escape_codes_and_is_not_wrapped(reading: Command) -> None:
     found = reading("search", OVEN)
     assert "\x1b" not in found.out + found.err

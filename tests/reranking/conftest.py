@@ -1,14 +1,9 @@
-"""What the reranking tests share: the default model, loaded once, and the folder of its files."""
-
-import asyncio
-from collections.abc import Iterator
+"""What the reranking tests share: the folder of the default model's files."""
 
 import pytest
 
-from mcp_rag import reranking
 from mcp_rag.local_models import locate
 from mcp_rag.local_models.locate import ModelFiles
-from mcp_rag.ports import Reranker
 from mcp_rag.reranking import catalogue
 
 DEFAULT = "ms-marco-MiniLM-L-12-v2"
@@ -19,11 +14,3 @@ def files() -> ModelFiles:
     """The default model's files, in the package that carries them."""
     wanted = locate.Wanted(DEFAULT, "onnx", catalogue.MODELS, setting="MCP_RAG_RERANKING_MODEL")
     return locate.find(wanted, path=None, allow_download=False)
-
-
-@pytest.fixture(scope="session")
-def reranker() -> Iterator[Reranker]:
-    reranker = reranking.create("onnx", DEFAULT)
-    asyncio.run(reranker.load())
-    yield reranker
-    asyncio.run(reranker.close())
