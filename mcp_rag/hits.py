@@ -45,8 +45,8 @@ class Found:
         end = start + len(shown)
         return SearchResult(
             results=tuple(shown),
-            confidence=confidence(self.ranked),
-            certainty=round(certainty(self.ranked), 3),
+            confidence=confidence(self.ranked, self.question),
+            certainty=round(certainty(self.ranked, self.question), 3),
             mode="lexical" if self.lexical else "hybrid",
             total=len(self.ranked),
             omitted=wanted - len(shown),

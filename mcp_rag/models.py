@@ -1,5 +1,6 @@
 """The nouns of the service. All are frozen; times are aware datetimes."""
 
+import operator
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Annotated, Literal, Self
@@ -166,9 +167,15 @@ class Miss(Frozen):
 class Hit(Miss):
     """A passage that was found, with what was said around it."""
 
-    before: tuple[str, ...] = Field((), description="What was said just before it, cut short.")
-    after: tuple[str, ...] = Field((), description="What was said just after it, cut short.")
-    why: dict[str, float] | None = Field(None, description="What its score is made of, when asked for.")
+    before: tuple[str, ...] = Field(
+        (), description="What was said just before it, cut short.", exclude_if=operator.not_
+    )
+    after: tuple[str, ...] = Field(
+        (), description="What was said just after it, cut short.", exclude_if=operator.not_
+    )
+    why: dict[str, float] | None = Field(
+        None, description="What its score is made of, when asked for.", exclude_if=operator.not_
+    )
 
 
 class SearchResult(Frozen):

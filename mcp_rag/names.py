@@ -13,6 +13,7 @@ import unicodedata
 from collections import Counter
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 
 ROLES = frozenset({"user", "assistant", "system", "human", "ai", "tool", "function", "bot", "developer"})
 """Speakers that are no persons: what exports call the two sides of a chat."""
@@ -106,6 +107,18 @@ def without(text: str, named: Sequence[Mention]) -> str:
         end = mention.stop
     rest = _BEFORE_MARK.sub(r"\1", _SPACES.sub(" ", "".join([*kept, text[end:]]))).strip()
     return rest if _WORD.search(rest) else text
+
+
+def speaks_of(text: str, names: Collection[str]) -> bool:
+    """Whether it speaks of somebody by one of these names, and not to them: "Ana's doctor", not "Hi Ana!"."""
+    low = text.casefold()
+    return any(name in low and _spoken_of(name).search(low) for name in names)
+
+
+@lru_cache(maxsize=1_000)
+def _spoken_of(name: str) -> re.Pattern[str]:
+    """The name with no mark behind it, which an address has."""
+    return re.compile(rf"\b{re.escape(name)}\b(?!\s*(?:[^\w\s'’]|\Z))")
 
 
 def _spelling(texts: Iterable[str]) -> tuple[Counter[str], Counter[str]]:

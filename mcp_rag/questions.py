@@ -33,6 +33,8 @@ class Question:
     speakers: Mapping[str, float]
     """Whose messages are asked for, in small letters, and how surely: 1 for the one person that is named,
     less for the first of several. Empty where nobody is named, or several side by side."""
+    called: Collection[str]
+    """What they are called, in the question or as speakers, in small letters."""
     periods: Sequence[Period]
     asks_when: bool
     """Its answer is a day, a month or a year."""
@@ -57,19 +59,35 @@ def understand(
 ) -> Question:
     """Read a question, given who answers to the names in it and which languages the store has."""
     spoken = spoken or ("en",)
+    periods = dates.periods(text, now)
     ordinary = frozenset[str]().union(*map(languages.function_words, spoken))
-    named = names.known(text, people, ordinary)
+    # "In May" names nobody, whoever is called May.
+    named = [
+        mention
+        for mention in names.known(text, people, ordinary)
+        if not any(start <= mention.start < stop for start, stop in (period.span for period in periods))
+    ]
+    speakers = _subject(text, named, people)
+    meant = {mention.name.casefold() for mention in named if speakers.keys() & set(people[mention.name])}
     return Question(
         text=text,
         about=names.without(text, named),
-        terms=lexicon.query_terms(text, tenant_id=tenant_id, spoken=spoken),
+        terms=lexicon.query_terms(_without_open(text, periods), tenant_id=tenant_id, spoken=spoken),
         spoken=spoken,
-        speakers=_subject(text, named, people),
-        periods=dates.periods(text, now),
+        speakers=speakers,
+        called=speakers.keys() | meant,
+        periods=periods,
         asks_when=dates.asks_when(text),
         parts=decomposition.parts(text),
         events=dates.relations(text)[:EVENTS],
     )
+
+
+def _without_open(text: str, periods: Sequence[Period]) -> str:
+    """The text without the times that only bound it: messages from before 2026 do not say "2026"."""
+    for start, stop in sorted((p.span for p in periods if p.grain == "open"), reverse=True):
+        text = text[:start] + text[stop:]
+    return text
 
 
 def _subject(text: str, named: Sequence[Mention], people: Mapping[str, Collection[str]]) -> dict[str, float]:
@@ -77,8 +95,9 @@ def _subject(text: str, named: Sequence[Mention], people: Mapping[str, Collectio
     persons = [frozenset(people[mention.name]) for mention in named]
     if not persons:
         return {}
-    if len(set(persons)) == 1:
-        return dict.fromkeys(persons[0], 1.0)
+    # "Anna Berg" where there is another Anna: who answers to all of the names.
+    if same := frozenset.intersection(*persons):
+        return dict.fromkeys(same, 1.0)
     if _TOGETHER.fullmatch(text, named[0].stop, named[1].start):
         return {}
     return dict.fromkeys(persons[0], FIRST_OF_SEVERAL)

@@ -156,7 +156,7 @@ class Rag:
         question = content.query(question)
         found = await self._retrieval.find(question, filters, now=datetime.now(UTC), accurate=True)
         nearest = tuple(found.hits(0, NEAREST))
-        sure = ranking.confidence(found.ranked)
+        sure = ranking.confidence(found.ranked, found.question)
         if sure == "none":
             return NoAnswer(reason="The store holds nothing that answers this.", nearest=nearest)
         hits = found.hits(0, evidence.SOURCES, whole=True)

@@ -11,8 +11,7 @@ from dataclasses import dataclass, replace
 from math import exp
 from typing import NamedTuple
 
-from mcp_rag import dates
-from mcp_rag.dates import Period, Relation
+from mcp_rag import dates, names
 from mcp_rag.models import Candidate, Confidence
 from mcp_rag.questions import Question
 
@@ -119,15 +118,6 @@ def with_the_best_of(ranked: Sequence[Ranked], parts: Sequence[Sequence[Ranked]]
     return front + [item for item in ranked if item.candidate.message_key not in shown]
 
 
-def dated(events: Sequence[Relation], found: Sequence[Sequence[Ranked]]) -> list[Period]:
-    """The time before or after each event, where what was found for it tells when it was."""
-    return [
-        period
-        for event, ranked in zip(events, found, strict=True)
-        if ranked and certainty(ranked) >= SURE and (period := event.period(ranked[0].candidate.sent_at))
-    ]
-
-
 def _order(item: Ranked) -> tuple[float, int]:
     return -item.score, item.candidate.passage_key
 
@@ -187,25 +177,44 @@ SURE, POSSIBLE = 0.7, 0.3
 FIRST_FEW = 5
 
 
-def confidence(ranked: Sequence[Ranked]) -> Confidence:
+def confidence(ranked: Sequence[Ranked], question: Question) -> Confidence:
     """`certainty` in words."""
-    certain = certainty(ranked)
+    certain = certainty(ranked, question)
     if certain >= SURE:
         return "high"
     return "low" if certain >= POSSIBLE else "none"
 
 
-def certainty(ranked: Sequence[Ranked]) -> float:
-    """How likely it is that the store holds what was asked for.
+def certainty(ranked: Sequence[Ranked], question: Question) -> float:
+    """How likely it is that the store holds what was asked for, 0 to 1.
 
-    By the best similarity and the best share of the words among the first few.
+    By the best likeness and the best share of the question's words: among the first few; or, where it is
+    about a person, among what was said by or about them, and then by how much more of the words that has than
+    the rest. "What did Ana say about the flood?" is not answered where it was Ben who spoke of one.
     """
-    first = [item.candidate for item in ranked[:FIRST_FEW]]
-    coverage = max((candidate.coverage for candidate in first), default=0.0)
-    similarities = [c.similarity for c in first if c.similarity is not None]
+    found = [item.candidate for item in ranked]
+    ahead = 0.0
+    if question.speakers:
+        theirs = [each for each in found if _is_theirs(each, question)]
+        others = [each for each in found if not _is_theirs(each, question)]
+        ahead = _best_coverage(theirs) - _best_coverage(others)
+        found = theirs
+    else:
+        found = found[:FIRST_FEW]
+    evidence = _best_coverage(found) + ahead
+    similarities = [c.similarity for c in found if c.similarity is not None]
     if not similarities:
-        return _logistic(6.8 * (coverage - 0.525))
-    return _logistic(6.8 * (4 * max(similarities) + coverage - 2.875))
+        return _logistic(6.8 * (evidence - 0.525))
+    return _logistic(6.8 * (4 * max(similarities) + evidence - 2.875))
+
+
+def _is_theirs(candidate: Candidate, question: Question) -> bool:
+    by = (candidate.speaker or "").casefold()
+    return by in question.speakers or names.speaks_of(candidate.text, question.called)
+
+
+def _best_coverage(candidates: Sequence[Candidate]) -> float:
+    return max((candidate.coverage for candidate in candidates), default=0.0)
 
 
 def _logistic(x: float) -> float:

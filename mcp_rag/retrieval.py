@@ -6,6 +6,7 @@ from dataclasses import replace
 from datetime import datetime
 
 from mcp_rag import content, indexing, questions, ranking
+from mcp_rag.dates import Period
 from mcp_rag.errors import ModelError
 from mcp_rag.hits import Found
 from mcp_rag.models import Filters
@@ -46,7 +47,7 @@ class Retrieval:
             self._each(question.parts, filters, now),
             self._each([event.text for event in question.events], filters, now),
         )
-        if periods := ranking.dated(question.events, [event.ranked for event in events]):
+        if periods := _dated(question, events):
             question = replace(question, periods=[*question.periods, *periods])
             found = replace(found, question=question, ranked=ranking.rank(found.candidates, question))
         if accurate:
@@ -101,7 +102,19 @@ class Retrieval:
             logits = await self._reranker.scores(found.question.text, texts, budget=self._budget)
         except ModelError as error:
             return replace(found, not_reranked=f"Not reranked: {error}")
+        if found.ranked and all(logit is None for logit in logits):
+            return replace(found, not_reranked="Not reranked: MCP_RAG_RERANKING_BUDGET_MS was too short.")
         return replace(found, ranked=ranking.rerank(found.ranked, logits))
+
+
+def _dated(question: Question, found: Sequence[Found]) -> list[Period]:
+    """The time before or after each event, where what was found for it tells surely when that was."""
+    periods = [
+        event.period(each.ranked[0].candidate.sent_at)
+        for event, each in zip(question.events, found, strict=True)
+        if each.ranked and ranking.confidence(each.ranked, each.question) == "high"
+    ]
+    return [period for period in periods if period is not None]
 
 
 def _read_as(item: Ranked) -> str:

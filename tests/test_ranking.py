@@ -8,9 +8,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mcp_rag import ranking
-from mcp_rag.models import Candidate
+from mcp_rag.models import Candidate, Confidence
 from mcp_rag.questions import Question
-from mcp_rag.ranking import IN_FRONT, WEIGHTS, Ranked, confidence, rerank, with_the_best_of
+from mcp_rag.ranking import IN_FRONT, WEIGHTS, Ranked, rerank, with_the_best_of
 
 PLAIN = Candidate(
     passage_key=1, message_key=1, conversation_key=1, conversation_id="c", title=None, position=0,
@@ -20,12 +20,16 @@ PLAIN = Candidate(
 
 
 PLAIN_QUESTION = Question(
-    text="?", about="?", terms={}, spoken=("en",), speakers={}, periods=(), asks_when=False
+    text="?", about="?", terms={}, spoken=("en",), speakers={}, called=(), periods=(), asks_when=False
 )
 
 
 def rank(found: list[Candidate], **traits: object) -> list[Ranked]:
     return ranking.rank(found, replace(PLAIN_QUESTION, **traits))  # type: ignore[arg-type]
+
+
+def confidence(ranked: list[Ranked], **traits: object) -> Confidence:
+    return ranking.confidence(ranked, replace(PLAIN_QUESTION, **traits))  # type: ignore[arg-type]
 
 
 def candidate(key: int, **scores: float | int | str | None) -> Candidate:
@@ -230,3 +234,20 @@ def test_the_best_for_each_part_of_a_question_stands_among_the_first() -> None:
     assert sorted(keys(both)) == sorted(keys(whole))
     assert [item.score for item in both] == sorted((item.score for item in both), reverse=True)
     assert with_the_best_of([], [part])[0] == part[0]
+
+
+def test_where_another_has_more_of_the_words_than_the_person_that_is_asked_about_it_is_less_sure() -> None:
+    named = {"speakers": {"ana": 1.0}, "called": {"ana"}}
+    hers = candidate(1, similarity=0.65, coverage=0.6)
+    his = candidate(2, speaker="Ben", similarity=0.7, coverage=1.0, text="The flood took my car.")
+    assert confidence(rank([hers, his]), **named) == "low"
+    assert confidence(rank([his]), **named) == "none"
+    assert confidence(rank([hers]), **named) == confidence(rank([hers, his])) == "high"
+
+
+def test_what_others_say_about_a_person_counts_and_what_they_say_to_her_does_not() -> None:
+    named = {"speakers": {"ana": 1.0}, "called": {"ana"}}
+    about = candidate(2, speaker="Ben", similarity=0.7, coverage=1.0, text="Ana's car was in the flood.")
+    assert confidence(rank([about]), **named) == "high"
+    for text in ("Hi Ana, the flood took my car.", "The flood took my car, Ana!"):
+        assert confidence(rank([replace(about, text=text)]), **named) == "none"
