@@ -6,7 +6,7 @@ import subprocess
 import sys
 import time
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from statistics import median
@@ -74,12 +74,12 @@ class Talk:
 class Home:
     """A user with a store and a runtime folder of their own."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, **settings: str) -> None:
         runtime = folder / "run"
         runtime.mkdir(mode=0o700)
         plain = {name: value for name, value in os.environ.items() if not name.startswith("MCP_RAG_")}
         own = {"MCP_RAG_DATA_DIR": str(folder / "data"), "XDG_RUNTIME_DIR": str(runtime)}
-        self.environment = plain | own
+        self.environment = plain | own | settings
         self._place = rendezvous.meeting_place(self.environment)
 
     @contextmanager
@@ -106,6 +106,15 @@ class Home:
         if pid is None:
             raise RuntimeError("The resident server has gone.")
         return _megabytes(pid)
+
+    def searching_megabytes(self, questions: Sequence[str]) -> float:
+        """Of the resident, after these questions."""
+        with self.talk() as talk:
+            talk.list_tools("2026-07-28")
+            _wait_for_the_model(talk, questions[0])
+            for question in questions:
+                talk.call("search", query=question)
+            return self.resident_megabytes()
 
     def stop_resident(self) -> None:
         if not rendezvous.stop(self._place, _PATIENCE):

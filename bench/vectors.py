@@ -1,0 +1,81 @@
+"""Vectors for more passages than there is time to embed, made of what real ones have in common and differ by.
+
+What is measured with them is the time of a search and what the index misses among them, never how good an
+answer is. README.md says how like real ones they are.
+"""
+
+from collections import defaultdict
+from collections.abc import Iterator, Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from bench.corpus import SEED, Corpus, Texts, embedded_texts
+from bench.stores import Progress
+from mcp_rag.backlog import BATCH
+from mcp_rag.embedding.unit import unit
+from mcp_rag.ports import Embedder
+
+Vectors = NDArray[np.float32]
+
+
+class Blends:
+    """Makes vectors from a sample of real ones, each of which belongs to a conversation of the corpus.
+
+    The passages of a conversation lie around its mean, and the means around that of all. How one differs from
+    its mean is blended from how two real ones do, at both levels: a retelling has a mean of its own.
+    """
+
+    def __init__(self, vectors: Vectors, conversations: Sequence[int]) -> None:
+        rows: defaultdict[int, list[int]] = defaultdict(list)
+        for row, conversation in enumerate(conversations):
+            rows[conversation].append(row)
+        self._chance = np.random.default_rng(SEED)
+        self._means = np.stack([vectors[own].mean(axis=0) for own in rows.values()])
+        self._mean_of = {conversation: place for place, conversation in enumerate(rows)}
+        self._centre = self._means.mean(axis=0)
+        self._differences = np.concatenate([_differences(vectors[own]) for own in rows.values()])
+
+    def make(self, conversation: int, count: int, *, retold: bool) -> Vectors:
+        """So many vectors for a conversation of the corpus, or for one that retells it."""
+        mean = self._means[self._mean_of.get(conversation, 0)]
+        if retold:
+            mean = self._centre + self._blended(mean - self._centre, self._means - self._centre)
+        one = self._differences[self._chance.integers(len(self._differences), size=count)]
+        return unit(mean + self._blended(one, self._differences))
+
+    def _blended(self, one: Vectors, others: Vectors) -> Vectors:
+        """As long as they are, on average, and nearer to the one than to whichever other is taken."""
+        shape = one.shape[:-1]
+        other = others[self._chance.integers(len(others), size=shape)]
+        angle = self._chance.uniform(0, np.pi / 4, (*shape, 1))
+        return (np.cos(angle) * one + np.sin(angle) * other).astype(np.float32)
+
+
+def _differences(vectors: Vectors) -> Vectors:
+    """From the mean of their conversation, which lies farther off than the mean of these few."""
+    scale = (len(vectors) / max(1, len(vectors) - 1)) ** 0.5
+    differences: Vectors = scale * (vectors - vectors.mean(axis=0))
+    return differences[len(vectors) == 1 :]
+
+
+def replies(vectors: Vectors) -> Vectors:
+    """Of each passage together with the one before it."""
+    return unit(vectors + np.roll(vectors, 1, axis=0))
+
+
+async def blends(embedder: Embedder, corpus: Corpus, *, sample: int, progress: Progress) -> Blends:
+    """Embed passages of the corpus, about `sample` of them, evenly over its conversations."""
+    found = list(_passages(corpus))
+    chosen = sorted(found[:: max(1, len(found) // sample)], key=lambda each: len(each[1].alone))
+    vectors = []
+    for start in range(0, len(chosen), BATCH):
+        progress(f"embedding a sample of the texts, {start:,} of {len(chosen):,}")
+        texts = [each.alone for _, each in chosen[start : start + BATCH]]
+        vectors.append(await embedder.embed_passages(texts))
+    return Blends(np.concatenate(vectors), [conversation for conversation, _ in chosen])
+
+
+def _passages(corpus: Corpus) -> Iterator[tuple[int, Texts]]:
+    for number, conversation in enumerate(corpus.conversations):
+        yield from ((number, texts) for texts in embedded_texts(conversation))
