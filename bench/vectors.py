@@ -19,6 +19,10 @@ from mcp_rag.ports import Embedder
 Vectors = NDArray[np.float32]
 
 
+_EACH = 8
+"""Passages of a conversation that are embedded."""
+
+
 class Blends:
     """Makes vectors from a sample of real ones, each of which belongs to a conversation of the corpus.
 
@@ -38,7 +42,7 @@ class Blends:
 
     def make(self, conversation: int, count: int, *, retold: bool) -> Vectors:
         """So many vectors for a conversation of the corpus, or for one that retells it."""
-        mean = self._means[self._mean_of.get(conversation, 0)]
+        mean = self._means[self._mean_of.get(conversation, conversation % len(self._means))]
         if retold:
             mean = self._centre + self._blended(mean - self._centre, self._means - self._centre)
         one = self._differences[self._chance.integers(len(self._differences), size=count)]
@@ -65,9 +69,8 @@ def replies(vectors: Vectors) -> Vectors:
 
 
 async def blends(embedder: Embedder, corpus: Corpus, *, sample: int, progress: Progress) -> Blends:
-    """Embed passages of the corpus, about `sample` of them, evenly over its conversations."""
-    found = list(_passages(corpus))
-    chosen = sorted(found[:: max(1, len(found) // sample)], key=lambda each: len(each[1].alone))
+    """Embed passages of the corpus, about `sample` of them: `_EACH` of a conversation, evenly over all."""
+    chosen = sorted(_chosen(corpus, sample // _EACH), key=lambda each: len(each[1].alone))
     vectors = []
     for start in range(0, len(chosen), BATCH):
         progress(f"embedding a sample of the texts, {start:,} of {len(chosen):,}")
@@ -76,6 +79,8 @@ async def blends(embedder: Embedder, corpus: Corpus, *, sample: int, progress: P
     return Blends(np.concatenate(vectors), [conversation for conversation, _ in chosen])
 
 
-def _passages(corpus: Corpus) -> Iterator[tuple[int, Texts]]:
-    for number, conversation in enumerate(corpus.conversations):
-        yield from ((number, texts) for texts in embedded_texts(conversation))
+def _chosen(corpus: Corpus, conversations: int) -> Iterator[tuple[int, Texts]]:
+    numbered = list(enumerate(corpus.conversations))
+    for number, conversation in numbered[:: max(1, len(numbered) // conversations)]:
+        texts = list(embedded_texts(conversation))
+        yield from ((number, each) for each in texts[:: max(1, len(texts) // _EACH)][:_EACH])
