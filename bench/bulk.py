@@ -5,16 +5,20 @@ and the vectors are no model's (`vectors.py`).
 """
 
 import asyncio
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+import os
+import signal
+from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
+from concurrent.futures import ProcessPoolExecutor
+from contextlib import asynccontextmanager, contextmanager
 from itertools import islice
+from multiprocessing import get_context
 from typing import TypeAlias
 
 import asyncpg
 from pgvector.asyncpg import register_vector
 
-from bench.corpus import Corpus
-from bench.rows import COLUMNS, Writer
+from bench.corpus import Corpus, count_passages
+from bench.rows import COLUMNS, Part, Row, Writer
 from bench.stores import Progress
 from bench.vectors import Blends
 from mcp_rag import indexing, lexicon
@@ -24,8 +28,9 @@ from mcp_rag.rag import DEFAULT_TENANT, Rag
 
 Owner: TypeAlias = "asyncpg.Connection[asyncpg.Record]"
 
-_TOGETHER = 200
+_TOGETHER = 50
 """Conversations that are copied together."""
+_WORKERS = min(4, os.cpu_count() or 1)
 _SAMPLE = 500
 """Conversations whose passages say how long one is."""
 _WORDS = "passage_terms"
@@ -51,12 +56,15 @@ _LINKS = 2_500
 """Bytes that the index of the vectors takes for a passage while it is made, beside the vector itself."""
 
 
+_work: tuple[Writer, str]
+"""What a worker stores its parts with, and where."""
+
+
 async def load(rag: Rag, url: str, corpus: Corpus, blends: Blends, *, size: int, progress: Progress) -> None:
     """Bring the empty store of a service to `size` passages; `url` is its owner's."""
     assert rag.vectors.model_key is not None
     owner = await asyncpg.connect(url)
     try:
-        await register_vector(owner)
         await owner.execute("SET maintenance_work_mem = '512MB'")
         average = _average(corpus)
         writer = Writer(
@@ -67,7 +75,7 @@ async def load(rag: Rag, url: str, corpus: Corpus, blends: Blends, *, size: int,
         )
         await owner.execute(f"DROP INDEX embedding_{rag.vectors.dimensions}")
         async with _without_checks(owner), _without_index(owner, _WORDS):
-            await _copy(owner, corpus, writer, size, progress)
+            await _copy(url, corpus, writer, size, progress)
             progress(f"indexing the words of {size:,} passages")
         progress(f"counting the words of {size:,} passages")
         await owner.execute(_STATISTICS, DEFAULT_TENANT)
@@ -81,14 +89,60 @@ async def load(rag: Rag, url: str, corpus: Corpus, blends: Blends, *, size: int,
         await owner.close()
 
 
-async def _copy(owner: Owner, corpus: Corpus, writer: Writer, size: int, progress: Progress) -> None:
-    conversations, stored = enumerate(corpus.grown(size)), 0
+async def _copy(url: str, corpus: Corpus, writer: Writer, size: int, progress: Progress) -> None:
+    """By several processes: what the passages' words weigh is most of the work."""
+    stored, storing = 0, set[asyncio.Future[int]]()
+    with _workers(writer, url) as pool:
+        for part in _parts(corpus, size):
+            storing.add(asyncio.get_running_loop().run_in_executor(pool, _store, part))
+            if len(storing) > _WORKERS:
+                done, storing = await asyncio.wait(storing, return_when=asyncio.FIRST_COMPLETED)
+                stored += sum(each.result() for each in done)
+                progress(f"storing {stored:,} of {size:,} passages")
+        await asyncio.gather(*storing)
+
+
+def _parts(corpus: Corpus, size: int) -> Iterator[Part]:
+    place, message, passage = 0, 1, 1
+    conversations = corpus.grown(size)
     while some := list(islice(conversations, _TOGETHER)):
-        rows = writer.rows(some)
+        passages = sum(map(count_passages, some))
+        yield Part(some, place, message, passage, passages)
+        place += len(some)
+        message += sum(len(each.messages) for each in some)
+        passage += passages
+
+
+@contextmanager
+def _workers(writer: Writer, url: str) -> Iterator[ProcessPoolExecutor]:
+    pool = ProcessPoolExecutor(_WORKERS, get_context("spawn"), _begin, (writer, url))
+    try:
+        yield pool
+    finally:
+        pool.shutdown(cancel_futures=True)
+
+
+def _begin(writer: Writer, url: str) -> None:
+    """In a worker: what its parts have in common. Ctrl-C is its parent's, which lets it end its part."""
+    global _work
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    _work = writer, url
+
+
+def _store(part: Part) -> int:
+    writer, url = _work
+    asyncio.run(_copy_rows(url, writer.rows(part)))
+    return part.passages
+
+
+async def _copy_rows(url: str, rows: Mapping[str, Sequence[Row]]) -> None:
+    connection = await asyncpg.connect(url)
+    try:
+        await register_vector(connection)
         for table, columns in COLUMNS.items():
-            await owner.copy_records_to_table(table, records=rows.get(table, ()), columns=columns)
-        stored += len(rows["passage"])
-        progress(f"storing {stored:,} of {size:,} passages")
+            await connection.copy_records_to_table(table, records=rows.get(table, ()), columns=columns)
+    finally:
+        await connection.close()
 
 
 async def _index_vectors(owner: Owner, url: str, dimensions: int, size: int, progress: Progress) -> None:

@@ -45,8 +45,9 @@ class Corpus:
         tags, left = Tags(), size
         for conversation in itertools.chain(self.conversations, self._retold()):
             taken = list(_until(conversation.messages, left))
-            count = sum(map(_passages, taken))
-            yield conversation.model_copy(update={"messages": tuple(taken), "tags": tags.of(count)})
+            told = conversation.model_copy(update={"messages": tuple(taken)})
+            count = count_passages(told)
+            yield told.model_copy(update={"tags": tags.of(count)})
             left -= count
             if left <= 0:
                 return
@@ -69,6 +70,10 @@ def gather(folder: Path, examples: Path) -> Corpus:
     model = words.learn(examples, random.Random(SEED))
     made = [model.conversation(number, messages=5 + number % 60) for number in range(700)]
     return Corpus("made up from the words of the examples", made, [model.question(each) for each in made])
+
+
+def count_passages(conversation: NewConversation) -> int:
+    return sum(map(_passages, conversation.messages))
 
 
 def tag(share: float) -> str:

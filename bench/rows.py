@@ -1,12 +1,13 @@
 """Conversations to the rows that the product would store of them."""
 
 from collections import defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import count
 
 from pgvector import HalfVector
 
+from bench.corpus import embedded_texts
 from bench.vectors import Blends, replies
 from mcp_rag import indexing, languages, names, segments, surroundings
 from mcp_rag.indexing import IndexedPassage
@@ -38,62 +39,73 @@ Row = tuple[object, ...]
 
 
 @dataclass(frozen=True)
+class Part:
+    """Conversations that follow one another in `Corpus.grown`, and the first keys that are theirs."""
+
+    conversations: list[NewConversation]
+    place: int
+    """Of the first in `Corpus.grown`."""
+    message_key: int
+    passage_key: int
+    passages: int
+
+
+@dataclass(frozen=True)
 class Told:
     """A conversation on its way into the tables."""
 
-    key: int
+    place: int
     conversation: NewConversation
     messages: list[StoredMessage]
     language: str | None
 
+    @property
+    def key(self) -> int:
+        return self.place + 1
 
+
+@dataclass(frozen=True)
 class Writer:
-    """Numbers what it is given, in the order in which it comes."""
+    blends: Blends
+    originals: int
+    """Conversations of the corpus, which are told first and then retold in their order."""
+    model_key: int
+    average_length: float
 
-    def __init__(self, blends: Blends, *, originals: int, model_key: int, average_length: float) -> None:
-        """`originals`: conversations of the corpus, which are told first and then retold in their order."""
-        self._blends = blends
-        self._originals = originals
-        self._model_key = model_key
-        self._average_length = average_length
-        self._conversations, self._messages, self._passages = count(1), count(1), count(1)
-
-    def rows(self, conversations: Sequence[tuple[int, NewConversation]]) -> dict[str, list[Row]]:
-        """By table. A conversation comes with its place in `Corpus.grown`."""
+    def rows(self, part: Part) -> dict[str, list[Row]]:
+        """By table."""
         found: defaultdict[str, list[Row]] = defaultdict(list)
-        for place, conversation in conversations:
-            for table, rows in self._tables(place, conversation):
+        messages, passages = count(part.message_key), count(part.passage_key)
+        for place, conversation in enumerate(part.conversations, start=part.place):
+            told = _told(place, conversation, messages)
+            for table, rows in self._tables(told, passages):
                 found[table] += ((DEFAULT_TENANT, *row) for row in rows)
         return found
 
-    def _tables(self, place: int, conversation: NewConversation) -> Iterator[tuple[str, list[Row]]]:
-        told = self._told(conversation)
+    def _tables(self, told: Told, keys: Iterator[int]) -> Iterator[tuple[str, Iterable[Row]]]:
         yield "conversation", [_conversation(told)]
-        yield "message", list(_messages(told))
-        passages = [(next(self._passages), found) for found in index(told, self._average_length)]
+        yield "message", _messages(told)
+        passages = [(next(keys), found) for found in index(told, self.average_length)]
         yield "passage", [_passage(told.key, key, found) for key, found in passages]
-        yield "segment", list(_segments(told))
-        yield "speaker_name", list(_names(told))
-        yield "embedding", list(self._embeddings(place, told, passages))
+        yield "segment", _segments(told)
+        yield "speaker_name", _names(told)
+        yield "embedding", self._embeddings(told, passages)
 
-    def _told(self, conversation: NewConversation) -> Told:
-        messages = [
-            StoredMessage(next(self._messages), position, message.speaker, message.sent_at, message.text)
-            for position, message in enumerate(conversation.messages)
-        ]
-        language = languages.detect("\n".join(message.text for message in messages))
-        return Told(next(self._conversations), conversation, messages, language)
+    def _embeddings(self, told: Told, passages: Sequence[tuple[int, IndexedPassage]]) -> Iterator[Row]:
+        time, original = divmod(told.place, self.originals)
+        vectors = self.blends.make(original, len(passages), time=time)
+        texts = embedded_texts(told.conversation)
+        for (key, _), vector, reply, text in zip(passages, vectors, replies(vectors), texts, strict=True):
+            second = None if text.reply is None else HalfVector(reply)
+            yield key, self.model_key, HalfVector(vector), second, segments.RECIPE
 
-    def _embeddings(
-        self, place: int, told: Told, passages: Sequence[tuple[int, IndexedPassage]]
-    ) -> Iterator[Row]:
-        again, original = divmod(place, self._originals)
-        vectors = self._blends.make(original, len(passages), retold=again > 0)
-        first = told.messages[0].message_key
-        for (key, found), vector, reply in zip(passages, vectors, replies(vectors), strict=True):
-            follows = found.message_key != first and found.passage.start == 0
-            second = HalfVector(reply) if follows else None
-            yield key, self._model_key, HalfVector(vector), second, segments.RECIPE
+
+def _told(place: int, conversation: NewConversation, keys: Iterator[int]) -> Told:
+    messages = [
+        StoredMessage(next(keys), position, message.speaker, message.sent_at, message.text)
+        for position, message in enumerate(conversation.messages)
+    ]
+    return Told(place, conversation, messages, languages.detect("\n".join(m.text for m in messages)))
 
 
 def index(told: Told, average_length: float) -> list[IndexedPassage]:

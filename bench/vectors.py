@@ -34,26 +34,27 @@ class Blends:
         rows: defaultdict[int, list[int]] = defaultdict(list)
         for row, conversation in enumerate(conversations):
             rows[conversation].append(row)
-        self._chance = np.random.default_rng(SEED)
         self._means = np.stack([vectors[own].mean(axis=0) for own in rows.values()])
         self._mean_of = {conversation: place for place, conversation in enumerate(rows)}
         self._centre = self._means.mean(axis=0)
         self._differences = np.concatenate([_differences(vectors[own]) for own in rows.values()])
 
-    def make(self, conversation: int, count: int, *, retold: bool) -> Vectors:
-        """So many vectors for a conversation of the corpus, or for one that retells it."""
+    def make(self, conversation: int, count: int, *, time: int) -> Vectors:
+        """So many vectors for a conversation of the corpus, or (`time` > 0) for a retelling of it."""
+        chance = np.random.default_rng((SEED, conversation, time))
         mean = self._means[self._mean_of.get(conversation, conversation % len(self._means))]
-        if retold:
-            mean = self._centre + self._blended(mean - self._centre, self._means - self._centre)
-        one = self._differences[self._chance.integers(len(self._differences), size=count)]
-        return unit(mean + self._blended(one, self._differences))
+        if time:
+            mean = self._centre + _blended(mean - self._centre, self._means - self._centre, chance)
+        one = self._differences[chance.integers(len(self._differences), size=count)]
+        return unit(mean + _blended(one, self._differences, chance))
 
-    def _blended(self, one: Vectors, others: Vectors) -> Vectors:
-        """As long as they are, on average, and nearer to the one than to whichever other is taken."""
-        shape = one.shape[:-1]
-        other = others[self._chance.integers(len(others), size=shape)]
-        angle = self._chance.uniform(0, np.pi / 4, (*shape, 1))
-        return (np.cos(angle) * one + np.sin(angle) * other).astype(np.float32)
+
+def _blended(one: Vectors, others: Vectors, chance: np.random.Generator) -> Vectors:
+    """As long as they are, on average, and nearer to the one than to whichever other is taken."""
+    shape = one.shape[:-1]
+    other = others[chance.integers(len(others), size=shape)]
+    angle = chance.uniform(0, np.pi / 4, (*shape, 1))
+    return (np.cos(angle) * one + np.sin(angle) * other).astype(np.float32)
 
 
 def _differences(vectors: Vectors) -> Vectors:
