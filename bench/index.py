@@ -4,6 +4,7 @@ And how much room a passage takes.
 """
 
 import statistics
+import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -11,17 +12,19 @@ import asyncpg
 
 from bench.by_hand import NO_WORDS, ByHand, Vector
 from bench.corpus import SHARES, tag
-from bench.figures import Figure, Target
+from bench.figures import Figure, Target, percentile
 from bench.search import Subject
 from bench.stores import Progress
 from mcp_rag.models import EVERYTHING, Filters
 from mcp_rag.ports import Embedder
 from mcp_rag.postgres.store import EXACT_SCAN
+from mcp_rag.rag import Rag
 
 SHARE = Target(98, at_least=True)
 EXHAUSTIVE = 10**9
 """More passages than any store here has."""
 DEPTHS = (10, 100)
+WARMING = 10
 TABLES = ["conversation", "message", "passage", "segment", "speaker_name", "embedding", "term_statistic"]
 _SELECTED = """
 SELECT count(*) FROM passage JOIN conversation USING (tenant_id, conversation_key) WHERE tags @> $1::text[]
@@ -52,6 +55,8 @@ async def measure(
         selections = await _selections(owner, subject)
         figures = []
         for selection in selections:
+            progress(f"searching {selection.name}")
+            figures.append(await _speed(subject.rag, questions, selection))
             progress(f"comparing with an exact scan: {selection.name}")
             figures += await _compare(subject.hand, vectors, selection)
         return [*figures, *await _room(owner, subject)]
@@ -67,6 +72,17 @@ async def _selections(owner: "asyncpg.Connection[asyncpg.Record]", subject: Subj
         name = f"{tag(share)} of {subject.size:,} passages"
         found.append(Selection(Filters(tags=(tag(share),)), passages, name))
     return [each for each in found if each.passages]
+
+
+async def _speed(rag: Rag, questions: Sequence[str], selection: Selection) -> Figure:
+    """After a few that warm the caches."""
+    took = []
+    for question in (*questions[:WARMING], *questions):
+        started = time.perf_counter()
+        await rag.search(question, filters=selection.filters)
+        took.append((time.perf_counter() - started) * 1000)
+    p50, p95 = (percentile(took[WARMING:], share) for share in (0.5, 0.95))
+    return Figure(f"search p95, {selection.name}", p95, "ms", note=f"p50 {p50:.0f} ms")
 
 
 async def _compare(hand: ByHand, vectors: Sequence[Vector], selection: Selection) -> list[Figure]:
