@@ -39,7 +39,7 @@ class Extent:
     """Questions whose nearest passages are also looked for by an exact scan."""
 
 
-WHOLE = Extent(passages=(10_000, 100_000), sample=2_400, questions=160, ingested=200, rounds=7, compared=100)
+WHOLE = Extent(passages=(10_000, 100_000), sample=2_400, questions=160, ingested=100, rounds=7, compared=100)
 SCALE = Extent(passages=(100_000, 1_000_000), sample=2_400, questions=100, ingested=0, rounds=0, compared=50)
 QUICK = Extent(passages=(1_000, 5_000), sample=200, questions=40, ingested=30, rounds=3, compared=20)
 INTERRUPTED = 130
