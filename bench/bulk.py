@@ -56,10 +56,6 @@ _LINKS = 2_500
 """Bytes that the index of the vectors takes for a passage while it is made, beside the vector itself."""
 
 
-_work: tuple[Writer, str]
-"""What a worker stores its parts with, and where."""
-
-
 async def load(rag: Rag, url: str, corpus: Corpus, blends: Blends, *, size: int, progress: Progress) -> None:
     """Bring the empty store of a service to `size` passages; `url` is its owner's."""
     assert rag.vectors.model_key is not None
@@ -92,9 +88,9 @@ async def load(rag: Rag, url: str, corpus: Corpus, blends: Blends, *, size: int,
 async def _copy(url: str, corpus: Corpus, writer: Writer, size: int, progress: Progress) -> None:
     """By several processes: what the passages' words weigh is most of the work."""
     stored, storing = 0, set[asyncio.Future[int]]()
-    with _workers(writer, url) as pool:
+    with _workers() as pool:
         for part in _parts(corpus, size):
-            storing.add(asyncio.get_running_loop().run_in_executor(pool, _store, part))
+            storing.add(asyncio.get_running_loop().run_in_executor(pool, _store, url, writer, part))
             if len(storing) > _WORKERS:
                 done, storing = await asyncio.wait(storing, return_when=asyncio.FIRST_COMPLETED)
                 stored += sum(each.result() for each in done)
@@ -114,23 +110,17 @@ def _parts(corpus: Corpus, size: int) -> Iterator[Part]:
 
 
 @contextmanager
-def _workers(writer: Writer, url: str) -> Iterator[ProcessPoolExecutor]:
-    pool = ProcessPoolExecutor(_WORKERS, get_context("spawn"), _begin, (writer, url))
+def _workers() -> Iterator[ProcessPoolExecutor]:
+    """Ctrl-C is not theirs but their parent's, which lets them end what they have begun."""
+    ignore = signal.SIGINT, signal.SIG_IGN
+    pool = ProcessPoolExecutor(_WORKERS, get_context("spawn"), signal.signal, ignore)
     try:
         yield pool
     finally:
         pool.shutdown(cancel_futures=True)
 
 
-def _begin(writer: Writer, url: str) -> None:
-    """In a worker: what its parts have in common. Ctrl-C is its parent's, which lets it end its part."""
-    global _work
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    _work = writer, url
-
-
-def _store(part: Part) -> int:
-    writer, url = _work
+def _store(url: str, writer: Writer, part: Part) -> int:
     asyncio.run(_copy_rows(url, writer.rows(part)))
     return part.passages
 
