@@ -5,7 +5,7 @@ TORCH := .venv-torch/bin
 DATA ?= ../shared/data
 SETS := $(patsubst %/corpus.jsonl,%,$(wildcard $(DATA)/*/corpus.jsonl))
 
-.PHONY: help demo test test-slow test-torch check fix bench eval clean
+.PHONY: help demo test test-slow test-torch check fix bench bench-scale eval clean
 
 help: ## Show what there is
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -56,6 +56,9 @@ fix: .venv/developing ## Put right what ruff can
 bench: .venv/developing ## Measure, print a table, write bench.json
 	$(BIN)/python -m bench
 
+bench-scale: .venv/developing ## Measure a million passages (PASSAGES="1000 10000" others), write bench-scale.json
+	$(BIN)/python -m bench --scale --out bench-scale.json $(if $(PASSAGES),--passages $(PASSAGES))
+
 eval: $(if $(SETS),.venv/developing) ## Measure how well known answers are found, on the open sets in DATA
 ifeq ($(SETS),)
 	@echo "There are no sets in $(DATA) (DATA=folder names another). Where to get them:"
@@ -69,4 +72,4 @@ else
 endif
 
 clean: ## Remove what the other targets made
-	rm -rf .venv .venv-torch build dist *.egg-info bench.json eval
+	rm -rf .venv .venv-torch build dist *.egg-info bench.json bench-scale.json eval

@@ -3,25 +3,26 @@
 import argparse
 import asyncio
 import os
+import signal
+import sys
 from collections.abc import Iterator, Sequence
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from rich.console import Console
-
-from bench import corpus, figures, index, ingest, lexical, search, stdio, stores
+from bench import bulk, corpus, figures, index, ingest, lexical, memory, progress, search, stdio, stores
 from bench.by_hand import connected
 from bench.corpus import Corpus
 from bench.figures import Figure
-from bench.guesses import guesses
 from bench.search import Subject
-from bench.stores import Progress
+from bench.stores import Lent, Progress
+from bench.vectors import blends
 from mcp_rag import embedding
 from mcp_rag.ports import Embedder
 
 ROOT = Path(__file__).parent.parent
-MEASUREMENTS = ("stdio", "ingest", "lexical", "search")
+IN_STORES = ("search", "lexical", "index", "memory")
+MEASUREMENTS = ("stdio", "ingest", *IN_STORES)
 MODEL = "onnx", "bge-small-en-v1.5"
 
 
@@ -34,79 +35,103 @@ class Extent:
     questions: int
     ingested: int
     rounds: int
+    compared: int
+    """Questions whose nearest passages are also looked for by an exact scan."""
 
 
-WHOLE = Extent(passages=(10_000, 100_000), sample=1_200, questions=160, ingested=200, rounds=7)
-QUICK = Extent(passages=(1_000, 5_000), sample=200, questions=40, ingested=30, rounds=3)
+WHOLE = Extent(passages=(10_000, 100_000), sample=2_400, questions=160, ingested=100, rounds=7, compared=100)
+SCALE = Extent(passages=(100_000, 1_000_000), sample=2_400, questions=100, ingested=0, rounds=0, compared=50)
+QUICK = Extent(passages=(1_000, 5_000), sample=200, questions=40, ingested=30, rounds=3, compared=20)
+INTERRUPTED = 130
 
 
 def main() -> None:
     arguments = _arguments()
-    extent = QUICK if arguments.quick else WHOLE
+    # Told to end, it ends as with Ctrl-C, and leaves nothing behind.
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    extent = QUICK if arguments.quick else SCALE if arguments.scale else WHOLE
     if arguments.passages:
         extent = replace(extent, passages=sorted(arguments.passages))
+    wanted = arguments.only or (IN_STORES if arguments.scale else MEASUREMENTS)
     told = corpus.gather(arguments.data, ROOT / "examples")
     machine = figures.machine() | {"texts": told.origin}
-    with Console(stderr=True).status("measuring") as status:
-        measured = list(_measure(arguments.only, extent, told, status.update))
+    try:
+        with progress.shown() as say:
+            measured = list(_measure(wanted, extent, told, say))
+    except KeyboardInterrupt:
+        sys.exit(INTERRUPTED)
+    machine["load_at_end"] = figures.load()
     figures.write(arguments.out, measured, machine)
     figures.show(measured, machine)
 
 
-def _measure(wanted: Sequence[str], extent: Extent, told: Corpus, progress: Progress) -> Iterator[Figure]:
+def _measure(wanted: Sequence[str], extent: Extent, told: Corpus, say: Progress) -> Iterator[Figure]:
     """The processes first, while nothing of ours keeps the machine busy."""
     if "stdio" in wanted:
-        yield from stdio.measure(told, rounds=extent.rounds, progress=progress)
-    if "lexical" in wanted:
+        yield from stdio.measure(told, rounds=extent.rounds, progress=say)
+    if {"ingest", *IN_STORES} & set(wanted):
         with stores.server() as url:
-            yield from asyncio.run(lexical.measure(url, told, extent.passages, progress=progress))
-    if {"ingest", "search"} & set(wanted):
-        with stores.server() as url:
-            yield from asyncio.run(_measure_stores(wanted, extent, told, url, progress))
+            yield from asyncio.run(_measure_stores(wanted, extent, told, url, say))
 
 
 async def _measure_stores(
-    wanted: Sequence[str], extent: Extent, told: Corpus, url: str, progress: Progress
+    wanted: Sequence[str], extent: Extent, told: Corpus, url: str, say: Progress
 ) -> list[Figure]:
     embedder = embedding.create(*MODEL)
     try:
         await embedder.load()
         measured = []
         if "ingest" in wanted:
-            measured += await ingest.measure(url, told, embedder, size=extent.ingested, progress=progress)
-        if "search" in wanted:
-            measured += await _measure_search(extent, told, embedder, url, progress)
+            measured += await ingest.measure(url, told, embedder, size=extent.ingested, progress=say)
+        if set(IN_STORES) & set(wanted):
+            measured += await _measure_filled(wanted, extent, told, embedder, url, say)
         return measured
     finally:
         await embedder.close()
 
 
-async def _measure_search(
-    extent: Extent, told: Corpus, embedder: Embedder, url: str, progress: Progress
+async def _measure_filled(
+    wanted: Sequence[str], extent: Extent, told: Corpus, embedder: Embedder, url: str, say: Progress
 ) -> list[Figure]:
-    filler = await guesses(embedder, told, sample=extent.sample, progress=progress)
-    questions = told.questions[: extent.questions]
     async with AsyncExitStack() as stack:
-        subjects = []
-        for size in extent.passages:
-            rag, database = await stack.enter_async_context(stores.empty_store(url, filler))
-            await stores.fill(rag, database, told, size=size, progress=progress)
-            hand = await stack.enter_async_context(connected(database, rag))
-            subjects.append(Subject(size, rag, hand, database))
-        progress(f"searching with {len(questions)} questions")
-        measured = await search.measure(subjects, embedder, questions)
+        subjects = await _filled(stack, extent, told, embedder, url, say)
+        questions, measured = told.questions[: extent.questions], list[Figure]()
+        if "search" in wanted:
+            say(f"searching with {len(questions)} questions")
+            measured += await search.measure(subjects, embedder, questions)
+        if "lexical" in wanted:
+            measured += await lexical.measure(subjects, told.questions, progress=say)
         for subject in subjects:
-            progress(f"comparing the vector index with exact scans, {subject.size:,} passages")
-            measured += await index.measure(subject, embedder, questions[:50])
+            if "index" in wanted:
+                asked = questions[: extent.compared]
+                measured += await index.measure(subject, embedder, asked, progress=say)
+            if "memory" in wanted:
+                say(f"searching {subject.size:,} passages through a resident server")
+                measured += await memory.measure(subject, questions)
         return measured
+
+
+async def _filled(
+    stack: AsyncExitStack, extent: Extent, told: Corpus, embedder: Embedder, url: str, say: Progress
+) -> list[Subject]:
+    """A store of each size."""
+    vectors = await blends(embedder, told, sample=extent.sample, progress=say)
+    subjects = []
+    for size in extent.passages:
+        rag, database = await stack.enter_async_context(stores.empty_store(url, Lent(embedder)))
+        await bulk.load(rag, database, told, vectors, size=size, progress=say)
+        hand = await stack.enter_async_context(connected(database, rag))
+        subjects.append(Subject(size, rag, hand, database))
+    return subjects
 
 
 def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m bench", description=__doc__)
     parser.add_argument("--passages", type=int, nargs="+", help="sizes of the stores that are searched")
     parser.add_argument("--out", type=Path, default=Path("bench.json"), help="where the JSON goes")
+    parser.add_argument("--scale", action="store_true", help="a million passages: the stores, nothing else")
     parser.add_argument("--quick", action="store_true", help="less of everything: to try it, not to judge by")
-    parser.add_argument("--only", nargs="+", choices=MEASUREMENTS, default=MEASUREMENTS)
+    parser.add_argument("--only", nargs="+", choices=MEASUREMENTS, help="measure these (default: all)")
     parser.add_argument(
         "--data",
         type=Path,

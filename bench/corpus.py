@@ -8,14 +8,24 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from bench import words
-from mcp_rag import passages
+from mcp_rag import passages, segments
 from mcp_rag.models import NewConversation, NewMessage
 
 SEED = 20261123
+SHARES = 0.1, 0.01, 0.001
+"""Of the passages, those that a filter selects: of their conversations, one in so many has the tag."""
 _DATE = "%I:%M %p on %d %B, %Y"
+
+
+class Texts(NamedTuple):
+    """What is embedded for a passage."""
+
+    alone: str
+    reply: str | None
+    """Once more after the message before it, where there is one."""
 
 
 @dataclass(frozen=True)
@@ -30,13 +40,15 @@ class Corpus:
         """Conversations that together hold `size` passages.
 
         Where the corpus is too small its conversations come again, each message made of sentences that two
-        messages of the same conversation have.
+        messages of the same conversation have. So many have a tag that the filters of `SHARES` select theirs.
         """
-        left = size
+        tags, left = Tags(), size
         for conversation in itertools.chain(self.conversations, self._retold()):
             taken = list(_until(conversation.messages, left))
-            yield conversation.model_copy(update={"messages": tuple(taken)})
-            left -= sum(map(_passages, taken))
+            told = conversation.model_copy(update={"messages": tuple(taken)})
+            count = count_passages(told)
+            yield told.model_copy(update={"tags": tags.of(count)})
+            left -= count
             if left <= 0:
                 return
 
@@ -56,15 +68,60 @@ def gather(folder: Path, examples: Path) -> Corpus:
         random.Random(SEED).shuffle(questions)
         return Corpus(_origin(folder), conversations, questions)
     model = words.learn(examples, random.Random(SEED))
-    made = [model.conversation(number, messages=60) for number in range(400)]
+    made = [model.conversation(number, messages=5 + number % 60) for number in range(700)]
     return Corpus("made up from the words of the examples", made, [model.question(each) for each in made])
 
 
-def embedded_texts(conversation: NewConversation) -> Iterator[str]:
-    """What the product embeds for each passage: its text under the conversation's title."""
-    for message in conversation.messages:
+def count_passages(conversation: NewConversation) -> int:
+    return sum(map(_passages, conversation.messages))
+
+
+def tag(share: float) -> str:
+    """What the conversations are tagged with that hold this share of the passages."""
+    return f"1 in {1 / share:.0f}"
+
+
+class Tags:
+    """Deals out tags, so that at any time about its share of the passages so far has each."""
+
+    def __init__(self) -> None:
+        self._dealt = 0
+        self._tagged = dict.fromkeys(SHARES, 0)
+
+    def of(self, passages: int) -> tuple[str, ...]:
+        """The tags of the next conversation, which has so many passages."""
+        self._dealt += passages
+        chosen = [share for share in SHARES if self._tagged[share] + passages / 2 <= share * self._dealt]
+        for share in chosen:
+            self._tagged[share] += passages
+        return tuple(map(tag, chosen))
+
+
+def embedded_texts(conversation: NewConversation) -> Iterator[Texts]:
+    """What the product embeds for each passage, in their order."""
+    title = f"{conversation.title}\n" if conversation.title else ""
+    for before, message in itertools.pairwise((None, *conversation.messages)):
+        assert message is not None
         for passage in passages.cut(message.text):
-            yield f"{conversation.title}\n{passage.text}"
+            alone = title + passage.text
+            follows = conversation.kind == "chat" and passage.start == 0
+            yield Texts(alone, _reply(title, before, message, passage.text) if follows else None)
+
+
+def _reply(title: str, before: NewMessage | None, message: NewMessage, passage: str) -> str | None:
+    if before is None or _apart(before, message):
+        return None
+    return f"{title}{_said_by(before)}{before.text[-segments.BEFORE :]}\n{_said_by(message)}{passage}"
+
+
+def _apart(before: NewMessage, message: NewMessage) -> bool:
+    if before.sent_at is None or message.sent_at is None:
+        return False
+    return abs(message.sent_at - before.sent_at) > segments.PAUSE
+
+
+def _said_by(message: NewMessage) -> str:
+    return f"{message.speaker}: " if message.speaker else ""
 
 
 def _origin(folder: Path) -> str:

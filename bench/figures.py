@@ -115,8 +115,13 @@ def machine() -> dict[str, Any]:
         "memory_gb": round(memory / 1e9, 1),
         "python": platform.python_version(),
         "system": platform.platform(),
-        "load_at_start": [round(load, 2) for load in os.getloadavg()],
+        "load_at_start": load(),
     }
+
+
+def load() -> list[float]:
+    """How many processes wanted a core in the last 1, 5 and 15 minutes."""
+    return [round(average, 2) for average in os.getloadavg()]
 
 
 def _commit() -> str | None:

@@ -5,7 +5,7 @@ import time
 from collections.abc import Coroutine, Iterator, Sequence
 from typing import Any
 
-from bench.corpus import SEED, Corpus, embedded_texts
+from bench.corpus import SEED, Corpus, Texts, embedded_texts
 from bench.figures import Figure, Reference, Target
 from bench.stores import Lent, Progress, empty_store, store_all
 from mcp_rag.backlog import BATCH
@@ -41,7 +41,7 @@ async def measure(
         Figure(
             f"ingest with vectors, {texts:,} passages",
             texts / sum(stored),
-            "texts/s",
+            "passages/s",
             Reference("the encoder alone", texts / sum(encoded)),
             SPEED,
         ),
@@ -74,9 +74,11 @@ async def _ingest(rag: Rag, part: Part) -> None:
     await rag.vectors.drain()
 
 
-async def _encode(embedder: Embedder, texts: Sequence[str]) -> None:
+async def _encode(embedder: Embedder, texts: Sequence[Texts]) -> None:
     for start in range(0, len(texts), BATCH):
-        await embedder.embed_passages(texts[start : start + BATCH])
+        together = texts[start : start + BATCH]
+        replies = [each.reply for each in together if each.reply is not None]
+        await embedder.embed_passages([*(each.alone for each in together), *replies])
 
 
 async def _seconds(work: Coroutine[Any, Any, None]) -> float:

@@ -1,7 +1,4 @@
-"""Searches by the commonest words: how long they take, and whether they find what a scan of everything finds.
-
-The stores are without vectors (`bulk.py`), so that a million passages are a matter of minutes.
-"""
+"""Searches by the commonest words: how long they take, and what they find of what a full scan finds."""
 
 import random
 import re
@@ -13,16 +10,16 @@ from statistics import fmean
 import asyncpg
 from pgvector.asyncpg import register_vector
 
-from bench import bulk
-from bench.corpus import SEED, Corpus
+from bench.by_hand import transaction
+from bench.corpus import SEED
 from bench.figures import Figure, Reference, Target, percentile
-from bench.stores import Progress, create_database
+from bench.search import Subject
+from bench.stores import Progress
 from mcp_rag import lexicon
 from mcp_rag.candidates import Plan
-from mcp_rag.postgres import schema
 from mcp_rag.postgres.database import SESSION
 from mcp_rag.postgres.queries import sql
-from mcp_rag.postgres.store import LEG_DEPTH, POSTINGS, Transaction
+from mcp_rag.postgres.store import LEG_DEPTH, POSTINGS
 from mcp_rag.rag import DEFAULT_TENANT
 
 COMMONEST = 30
@@ -64,26 +61,23 @@ class Found:
 
 
 async def measure(
-    server_url: str, corpus: Corpus, sizes: Sequence[int], *, progress: Progress
+    subjects: Sequence[Subject], questions: Sequence[str], *, progress: Progress
 ) -> list[Figure]:
-    """Fill a store of each size and ask it for its commonest words; sizes in ascending order."""
+    """Ask every store for its commonest words; sizes in ascending order."""
     found = {}
-    for size in sizes:
-        url = await create_database(server_url)
-        await schema.migrate(url)
-        await bulk.load(url, corpus, size=size, progress=progress)
-        progress(f"searching {size:,} passages for common words")
-        found[size] = await _ask(url, corpus)
+    for subject in subjects:
+        progress(f"searching {subject.size:,} passages for common words")
+        found[subject.size] = await _ask(subject.url, questions)
     return [figure for size, each in found.items() for figure in _figures(size, each)] + _growth(found)
 
 
-async def _ask(url: str, corpus: Corpus) -> Found:
+async def _ask(url: str, questions: Sequence[str]) -> Found:
     connection = await asyncpg.connect(url, server_settings=SESSION)
     try:
         await register_vector(connection)
         async with connection.transaction(readonly=True):
             await connection.execute(sql("set_tenant"), DEFAULT_TENANT)
-            common = await _common_words(connection, corpus.questions)
+            common = await _common_words(connection, questions)
             return await _measured(connection, _made_of(common))
     finally:
         await connection.close()
@@ -113,7 +107,7 @@ async def _measured(
 ) -> Found:
     """After a round that warms the caches."""
     found = Found()
-    tx = Transaction(connection, DEFAULT_TENANT)
+    tx = transaction(connection)
     for warm in (False, True):
         for words, asked in questions.items():
             for place, question in enumerate(asked):

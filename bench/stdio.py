@@ -6,7 +6,7 @@ import subprocess
 import sys
 import time
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from statistics import median
@@ -20,6 +20,7 @@ from bench.corpus import Corpus
 from bench.figures import Figure, Reference, Target
 from bench.stores import Progress
 from mcp_rag import rendezvous
+from mcp_rag.postgres.embedded import EmbeddedServer
 
 WARM, COLD = Target(0.2), Target(2.0)
 PIPE_SIZE, RESIDENT_SIZE = Target(20), Target(500)
@@ -74,12 +75,13 @@ class Talk:
 class Home:
     """A user with a store and a runtime folder of their own."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, **settings: str) -> None:
         runtime = folder / "run"
         runtime.mkdir(mode=0o700)
         plain = {name: value for name, value in os.environ.items() if not name.startswith("MCP_RAG_")}
-        own = {"MCP_RAG_DATA_DIR": str(folder / "data"), "XDG_RUNTIME_DIR": str(runtime)}
-        self.environment = plain | own
+        self._data = folder / "data"
+        own = {"MCP_RAG_DATA_DIR": str(self._data), "XDG_RUNTIME_DIR": str(runtime)}
+        self.environment = plain | own | settings
         self._place = rendezvous.meeting_place(self.environment)
 
     @contextmanager
@@ -107,6 +109,20 @@ class Home:
             raise RuntimeError("The resident server has gone.")
         return _megabytes(pid)
 
+    def searching_megabytes(self, questions: Sequence[str]) -> float:
+        """Of the resident, after these questions."""
+        with self.talk() as talk:
+            talk.list_tools("2026-07-28")
+            _wait_for_the_model(talk, questions[0])
+            for question in questions:
+                talk.call("search", query=question)
+            return self.resident_megabytes()
+
+    def remove(self) -> None:
+        """Stop what runs here, and remove its store, which for root lies elsewhere."""
+        self.stop_resident()
+        EmbeddedServer(self._data).destroy()
+
     def stop_resident(self) -> None:
         if not rendezvous.stop(self._place, _PATIENCE):
             raise RuntimeError("The resident server does not stop.")
@@ -121,7 +137,7 @@ def measure(corpus: Corpus, *, rounds: int, progress: Progress) -> list[Figure]:
             memory = _memory(home, corpus, progress)
             return [*_starts(home, rounds, progress), _milliseconds("  the first start ever", first), *memory]
         finally:
-            home.stop_resident()
+            home.remove()
 
 
 def _starts(home: Home, rounds: int, progress: Progress) -> Iterator[Figure]:

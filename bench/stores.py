@@ -10,11 +10,9 @@ import asyncpg
 import numpy as np
 from numpy.typing import NDArray
 
-from bench.corpus import Corpus
 from mcp_rag.answering.extractive import Extractive
 from mcp_rag.models import EmbeddingModel, NewConversation
 from mcp_rag.ports import Embedder
-from mcp_rag.postgres import schema
 from mcp_rag.postgres.database import Database
 from mcp_rag.postgres.embedded import EmbeddedServer
 from mcp_rag.postgres.store import Store
@@ -74,29 +72,15 @@ async def store_all(rag: Rag, conversations: Iterable[NewConversation]) -> int:
     stored = 0
     for each in conversations:
         receipt = await rag.ingest(
-            each.conversation_id, each.messages, title=each.title, source=each.source, kind=each.kind
+            each.conversation_id,
+            each.messages,
+            title=each.title,
+            source=each.source,
+            tags=each.tags,
+            kind=each.kind,
         )
         stored += receipt.pending
     return stored
-
-
-async def fill(rag: Rag, url: str, corpus: Corpus, *, size: int, progress: Progress) -> None:
-    """Bring a store to `size` passages with their vectors, as a bulk load: the vector index is made last."""
-    owner = await asyncpg.connect(url)
-    try:
-        await owner.execute(f"DROP INDEX embedding_{rag.vectors.dimensions}")
-        stored = 0
-        for each in corpus.grown(size):
-            stored += await store_all(rag, [each])
-            progress(f"storing {stored:,} of {size:,} passages")
-        progress(f"giving {size:,} passages their vectors")
-        await rag.vectors.drain()
-        progress(f"indexing {size:,} vectors")
-        await schema.index_vectors(url, rag.vectors.dimensions)
-        # Autovacuum would come by within minutes.
-        await owner.execute("VACUUM ANALYZE")
-    finally:
-        await owner.close()
 
 
 async def create_database(server_url: str) -> str:

@@ -24,9 +24,9 @@ SESSION = {
     "role": APPLICATION_ROLE,
     "application_name": "mcp-rag",
     "jit": "off",
-    # The leg is 100 deep: at 120 the index found 81 % of the nearest 100 in 100,000 real and derived vectors,
-    # at 400 91 %, for 4 ms more on a busy machine.
-    "hnsw.ef_search": "400",
+    # The leg is 100 deep. Of 100,000 vectors that lie as real ones do the index found 98.3 % of the nearest
+    # 100 at 400 and 99.4 % at 800; with the default build (m 16, ef_construction 64) 92.2 % and 95.9 %.
+    "hnsw.ef_search": "800",
     "hnsw.iterative_scan": "relaxed_order",
     "hnsw.max_scan_tuples": "40000",
 }

@@ -59,12 +59,15 @@ async def prepare(url: str, owner_url: str, *, always: bool) -> None:
     await migrate(owner_url)
 
 
-async def index_vectors(owner_url: str, dimensions: int) -> None:
-    """Make the index for vectors of this length. Slow on a large store: it reads every vector."""
+async def index_vectors(owner_url: str, dimensions: int, *, memory: str = "512MB") -> None:
+    """Make the index for vectors of this length. Slow on a large store: it reads every vector.
+
+    Slower by far where `memory` does not hold the whole index: about 2.5 kB for each vector, and itself.
+    """
     with translated():
         connection = await asyncpg.connect(owner_url)
         try:
-            await connection.execute("SET maintenance_work_mem = '512MB'")
+            await connection.execute(sql("set_maintenance_memory"), memory)
             await connection.execute(sql("create_vector_index", dimensions=dimensions))
         finally:
             await connection.close()

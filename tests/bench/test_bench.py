@@ -1,12 +1,16 @@
 """The measurements, small: that they are taken, and not what they say of the machine that runs the tests."""
 
 import json
+import os
+import signal
 import subprocess
 import sys
 from pathlib import Path
 from typing import Any
 
 import pytest
+
+from mcp_rag.postgres.embedded import EmbeddedServer
 
 ROOT = Path(__file__).parents[2]
 
@@ -23,6 +27,10 @@ def bench(out: Path, *arguments: str) -> tuple[str, dict[str, Any]]:
     )
     assert done.returncode == 0, done.stderr
     return done.stdout, json.loads(out.read_text(encoding="utf-8"))
+
+
+def shares_of_the_nearest(size: int, of: str = "all") -> set[str]:
+    return {f"  share of the nearest {depth}, {of} of {size:,} passages" for depth in (10, 100)}
 
 
 @pytest.fixture(scope="module")
@@ -56,7 +64,45 @@ def test_everything_is_measured_printed_and_written(measured: tuple[str, dict[st
         "search p50, 150 passages",
         "search p50, 300 passages",
         "search p95, 300 passages against 150",
+        *shares_of_the_nearest(150),
+        *shares_of_the_nearest(300),
     }
+
+
+@pytest.mark.slow
+def test_scale_is_what_stores_of_any_size_show(tmp_path: Path) -> None:
+    _, written = bench(tmp_path / "scale.json", "--scale", "--passages", "100", "1000")
+
+    figures = {figure["name"]: figure for figure in written["figures"]}
+    assert figures["lexical leg p95, 1,000 passages against 100"]["target"]["bound"] == 4
+    assert shares_of_the_nearest(1000, "1 in 10") <= figures.keys()
+    assert figures["  of these the vector index on disk for each of 1,000 passages"]["value"] > 700
+    assert figures["  memory of Postgres then, 1,000 passages"]["value"] > 10
+
+
+@pytest.mark.slow
+def test_an_interrupted_measurement_leaves_no_server_and_no_folder_behind(tmp_path: Path) -> None:
+    (temporary := tmp_path / "temporary").mkdir()
+    with subprocess.Popen(
+        [sys.executable, "-m", "bench", "--quick", "--scale", "--passages", "1000", "--data", str(tmp_path)],
+        cwd=ROOT,
+        env=os.environ | {"TMPDIR": str(temporary)},
+        stdin=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+        text=True,
+    ) as process:
+        assert process.stderr is not None
+        assert "embedding a sample" in process.stderr.readline()
+        (folder,) = temporary.iterdir()
+        home = EmbeddedServer(folder).home
+        assert home.exists()
+        process.send_signal(signal.SIGINT)
+        said = process.stderr.read()
+
+    assert process.returncode == 130
+    assert "Traceback" not in said
+    assert not home.exists()
+    assert not list(temporary.iterdir())
 
 
 @pytest.mark.slow
