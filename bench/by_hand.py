@@ -87,7 +87,7 @@ class ByHand:
                 DEFAULT_TENANT, rarities(asked), [word.term for word in asked.words],
                 None if vector is None else HalfVector(vector), self._model_key,
                 None, None, list(filters.tags) or None, None, None, None,
-                LEG_DEPTH, asked.any_of, asked.all_of, POSTINGS, exact,
+                LEG_DEPTH, asked.any_of, asked.all_of, POSTINGS, exact, [],
             )  # fmt: skip
 
     async def uses_the_index(self, vector: Vector, filters: Filters) -> bool:
