@@ -176,8 +176,8 @@ def _best_possible(candidates: Sequence[Candidate], question: Question) -> float
 SURE, POSSIBLE = 0.7, 0.3
 FIRST_FEW = 5
 UNRELATED = -6.0
-"""The second stage's score below which a text has nothing to do with a question. Of 194 questions to SQuAD that
-are answered none has its best hit there, of 194 that are not 3 %."""
+"""The second stage's score below which a text has nothing to do with a question: on SQuAD the best hit of
+no answered question in 194, and of 3 % of those that nothing answers."""
 
 
 def confidence(ranked: Sequence[Ranked], question: Question) -> Confidence:
