@@ -1,15 +1,17 @@
 """A question that names two things, as one question for each. Pure.
 
-By rules, for English: two clauses that ask ("Who came, and what did they bring?"), or two things joined by a
-conjunction ("the budget and the hiring plan"). What is left of the question stays in both parts.
+By rules, for English: two clauses that ask ("Who visited Rome, and what did they bring back?"), or two things
+joined by a conjunction ("the budget and the hiring plan"). What is left of the question stays in both parts.
 """
 
 import re
 
 from mcp_rag import languages
 
-MOST = 3
-"""Parts of a question, at most."""
+MOST = 2
+"""Parts of a question."""
+LONGEST_QUESTION = 400
+"""Characters; what is longer was pasted, and asks for all that is in it."""
 LONGEST = 4
 """Words of a thing, at most."""
 
@@ -26,8 +28,11 @@ _LOOSE = " ?,.;"
 
 def parts(question: str) -> list[str]:
     """The questions that it is made of, or none where it asks for one thing."""
+    question = " ".join(question.split())
+    if len(question) > LONGEST_QUESTION:
+        return []
     clauses = [clause.strip(_LOOSE) for clause in _NEXT_CLAUSE.split(question) if clause.strip(_LOOSE)]
-    if 1 < len(clauses) <= MOST and all(len(_content(clause)) > 1 for clause in clauses):
+    if len(clauses) == MOST and all(len(_content(clause)) > 1 for clause in clauses):
         return [f"{clause}?" for clause in clauses]
     for joint in _AND.finditer(question):
         if found := _for_each_thing(question, joint):

@@ -1,12 +1,12 @@
-"""Why a search gives what it gives, and why a message that somebody looked for stands where it does. Pure."""
+"""Why a search gives what it gives, and why a message that somebody looked for stands where it does."""
 
-import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
 from mcp_rag import candidates, lexicon
 from mcp_rag.candidates import Plan
 from mcp_rag.dates import Period
+from mcp_rag.errors import UnknownMessage
 from mcp_rag.hits import Found, why
 from mcp_rag.models import (
     Address,
@@ -24,8 +24,6 @@ from mcp_rag.ranking import Ranked
 
 NOTABLE = 0.01
 """A difference in a part of the score that is worth telling."""
-
-_WORD = re.compile(r"[^\W_]+")
 
 
 @dataclass(frozen=True)
@@ -64,7 +62,7 @@ def understood(question: Question, plan: Plan, *, tenant_id: int) -> Understood:
 def _words(question: Question, plan: Plan, tenant_id: int) -> Iterator[Word]:
     shares = candidates.shares(plan)
     postings = {word.term: word.postings for word in plan.words}
-    for text in dict.fromkeys(_WORD.findall(question.text)):
+    for text in dict.fromkeys(lexicon.WORD.findall(question.text)):
         asked = lexicon.query_terms(text, tenant_id=tenant_id, spoken=question.spoken)
         terms = [term for term in asked if term in shares]
         if terms:
@@ -83,7 +81,7 @@ def _time(text: str, period: Period) -> str:
 
 def by_the_legs(found: Found) -> Found:
     """The same without what was scored only because it was asked for."""
-    ranked = [item for item in found.ranked if item.candidate.by_words or item.candidate.by_meaning]
+    ranked = [item for item in found.ranked if item.candidate.found]
     return replace(found, ranked=ranked)
 
 
@@ -104,8 +102,11 @@ def standing(found: Found, looked_for: LookedFor, filters: Filters) -> Standing:
 
 def _ranked(found: Found, looked_for: LookedFor) -> Ranked:
     place = looked_for.address.conversation_id, looked_for.address.position
-    return next(
-        item for item in found.ranked if (item.candidate.conversation_id, item.candidate.position) == place
+    for item in found.ranked:
+        if (item.candidate.conversation_id, item.candidate.position) == place:
+            return item
+    raise UnknownMessage(
+        f"{looked_for.address.uri} was changed while it was looked for.", remedy="Ask again."
     )
 
 
@@ -150,10 +151,17 @@ def _not_found(found: Found, candidate: Candidate, looked_for: LookedFor) -> Ite
 
 
 def _behind(item: Ranked, best: Ranked) -> list[str]:
-    """What the first hit has more of, the most first."""
+    """What the first hit has more of, the most first; but before all what the second stage says."""
     more = [
         (theirs - own, f"By {name} it has {own:.2f}, the first hit {theirs:.2f}.")
         for name, own, theirs in zip(item.parts._fields, item.parts, best.parts, strict=True)
         if theirs - own >= NOTABLE
     ]
-    return [told for _, told in sorted(more, reverse=True)]
+    return [*_read(item, best), *(told for _, told in sorted(more, reverse=True))]
+
+
+def _read(item: Ranked, best: Ranked) -> Iterator[str]:
+    if best.logit is not None and item.logit is None:
+        yield "The second stage did not read it."
+    elif best.logit is not None and item.logit is not None and best.logit > item.logit:
+        yield f"The second stage gave it {item.logit:.1f}, the first hit {best.logit:.1f}."

@@ -98,6 +98,8 @@ def place(item: Ranked) -> Place:
 
 def why(item: Ranked) -> dict[str, float]:
     """What a score is made of, with the logit of the second stage if that read the passage."""
+    if item.of_part:
+        return {"part of the question": round(item.score, 4)}
     reasons = {name: round(value, 4) for name, value in item.parts._asdict().items() if value}
     return reasons if item.logit is None else reasons | {"reranker": round(item.logit, 4)}
 

@@ -47,7 +47,7 @@ TYPICAL_LENGTH = 40.0
 
 # Letters and digits with the vowel signs that Indic scripts and their neighbours write as marks; an emoji is
 # a word of its own.
-_WORD = re.compile(
+WORD = re.compile(
     r"(?:[^\W_]|[\u0900-\u0963\u0966-\u0df3\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff])+"
     r"|[\u2600-\u27bf\U0001f000-\U0001faff]"
 )
@@ -120,7 +120,7 @@ def query_terms(text: str, *, tenant_id: int, spoken: Collection[str | None] = (
 
 
 def _words(text: str, *, singles: bool) -> Iterator[str]:
-    for match in _WORD.finditer(languages.spell(text)):
+    for match in WORD.finditer(languages.spell(text)):
         yield from _unspaced(match.group(), singles=singles)
 
 

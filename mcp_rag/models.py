@@ -398,3 +398,7 @@ class Candidate:
     """The leg of words found it."""
     by_meaning: bool = True
     """The leg of vectors found it. Where neither did, it was asked for by its key."""
+
+    @property
+    def found(self) -> bool:
+        return self.by_words or self.by_meaning

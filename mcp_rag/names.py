@@ -38,6 +38,7 @@ _UNSPACED = re.compile(
     "\U00020000-\U0003134f]+"
 )
 _POSSESSIVE = re.compile(r"['’]s?(?!\w)")
+_OF_SOMEBODY = "about|of|with|for|to|from|by|at|and|saw|met|told|asked|called|visited|helped"
 _SPACES = re.compile(r"\s+")
 _BEFORE_MARK = re.compile(r"\s+([?.,!;:])")
 
@@ -110,15 +111,18 @@ def without(text: str, named: Sequence[Mention]) -> str:
 
 
 def speaks_of(text: str, names: Collection[str]) -> bool:
-    """Whether it speaks of somebody by one of these names, and not to them: "Ana's doctor", not "Hi Ana!"."""
-    low = text.casefold()
-    return any(name in low and _spoken_of(name).search(low) for name in names)
+    """Whether it speaks of somebody by one of these names: "Ana's doctor", "I saw Ana.", not "Hi Ana!"."""
+    low = _folded(text)
+    return any(name in low and _spoken_of(name).search(low) for name in map(_folded, names))
 
 
 @lru_cache(maxsize=1_000)
 def _spoken_of(name: str) -> re.Pattern[str]:
-    """The name with no mark behind it, which an address has."""
-    return re.compile(rf"\b{re.escape(name)}\b(?!\s*(?:[^\w\s'’]|\Z))")
+    """The name after a word that speaks of its bearer, or with no mark behind it, which an address has."""
+    if _UNSPACED.search(name):
+        return re.compile(re.escape(name))
+    alone = rf"(?<!{_LETTER}){re.escape(name)}(?!{_LETTER})"
+    return re.compile(rf"\b(?:{_OF_SOMEBODY})\s{alone}|{alone}(?!\s*(?:[^\w\s'’]|\Z))")
 
 
 def _spelling(texts: Iterable[str]) -> tuple[Counter[str], Counter[str]]:
@@ -162,7 +166,11 @@ def _unspaced(text: str) -> Iterator[Mention]:
 
 def _kept(name: str) -> str:
     """In small letters, single spaces between words, without the accents and points that may be left out."""
-    parts = unicodedata.normalize("NFKD", " ".join(_WORD.findall(name.casefold())))
+    return _folded(" ".join(_WORD.findall(name.casefold())))
+
+
+def _folded(text: str) -> str:
+    parts = unicodedata.normalize("NFKD", text.casefold())
     # Classes up to 9 belong to their letters: the marks of kana, the vowel signs of Indic scripts.
     return unicodedata.normalize("NFC", "".join(c for c in parts if unicodedata.combining(c) <= 9))
 

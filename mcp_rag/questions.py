@@ -16,7 +16,8 @@ FIRST_OF_SEVERAL = 0.5
 EVENTS = 1
 """Events that are looked up, each by a search of its own."""
 
-_TOGETHER = re.compile(r"\s*(?:,|&|/|\+|\b(?:and|or|with|y|et|und|e|og|och|en)\b)?\s*", re.IGNORECASE)
+_WORD = re.compile(r"\w")
+_TOGETHER = re.compile(r"(?:,|&|/|\+|and|or|with|y|et|und|e|og|och|en)?", re.IGNORECASE)
 
 
 @dataclass(frozen=True)
@@ -85,9 +86,10 @@ def understand(
 
 def _without_open(text: str, periods: Sequence[Period]) -> str:
     """The text without the times that only bound it: messages from before 2026 do not say "2026"."""
+    rest = text
     for start, stop in sorted((p.span for p in periods if p.grain == "open"), reverse=True):
-        text = text[:start] + text[stop:]
-    return text
+        rest = rest[:start] + rest[stop:]
+    return rest if _WORD.search(rest) else text
 
 
 def _subject(text: str, named: Sequence[Mention], people: Mapping[str, Collection[str]]) -> dict[str, float]:
@@ -98,6 +100,6 @@ def _subject(text: str, named: Sequence[Mention], people: Mapping[str, Collectio
     # "Anna Berg" where there is another Anna: who answers to all of the names.
     if same := frozenset.intersection(*persons):
         return dict.fromkeys(same, 1.0)
-    if _TOGETHER.fullmatch(text, named[0].stop, named[1].start):
+    if _TOGETHER.fullmatch(text[named[0].stop : named[1].start].strip()):
         return {}
     return dict.fromkeys(persons[0], FIRST_OF_SEVERAL)

@@ -133,9 +133,7 @@ class Rag:
             ModelMismatch: the store's vectors are of another model than the one configured.
             StoreUnavailable: the database cannot be reached; this is never reported as "nothing found".
         """
-        query = content.query(query)
-        if not 1 <= limit <= LARGEST_PAGE:
-            raise InvalidInput(f"limit is {limit}.", remedy=f"Ask for 1 to {LARGEST_PAGE} hits a page.")
+        query, limit = content.query(query), _page_size(limit)
         asked = (query, filters, accurate)
         (start,) = cursors.decode(cursor, asked, int) if cursor else (0,)
         found = await self._retrieval.find(query, filters, now=now or datetime.now(UTC), accurate=accurate)
@@ -184,7 +182,7 @@ class Rag:
             InvalidInput, ModelMismatch, StoreUnavailable: as `search` does; or the address is of no message.
             UnknownConversation, UnknownMessage: nothing is at the address.
         """
-        query = content.query(query)
+        query, limit = content.query(query), _page_size(limit)
         looked_for = await self._looked_for(address) if address else None
         found = await self._retrieval.find(
             query,
@@ -197,9 +195,10 @@ class Rag:
             plan = await tx.plan(found.question.terms)
         legs = explanation.by_the_legs(found)
         hits = legs.hits(0, limit, explain=True)
+        result = legs.page(hits, start=0, wanted=len(hits), asked=None)
         return Explanation(
             question=explanation.understood(found.question, plan, tenant_id=self._tenant_id),
-            result=legs.page(hits, start=0, wanted=len(hits), asked=(query, filters, accurate)),
+            result=result.model_copy(update={"next_cursor": None}),
             message=explanation.standing(found, looked_for, content.filters(filters)) if looked_for else None,
         )
 
@@ -339,3 +338,9 @@ class Rag:
         near = await tx.similar_conversation_ids(conversation_id[:40], limit=3)
         remedy = f"Did you mean {', '.join(map(repr, near))}?" if near else None
         return UnknownConversation(f"No conversation has the id {conversation_id!r}.", remedy=remedy)
+
+
+def _page_size(limit: int) -> int:
+    if not 1 <= limit <= LARGEST_PAGE:
+        raise InvalidInput(f"limit is {limit}.", remedy=f"Ask for 1 to {LARGEST_PAGE} hits a page.")
+    return limit

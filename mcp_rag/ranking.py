@@ -64,6 +64,8 @@ class Ranked:
     parts: Parts
     logit: float | None = None
     """What the second stage gave it: higher is better, in no fixed range."""
+    of_part: bool = False
+    """It was found for a part of the question only, and its parts are of that."""
 
 
 def rank(candidates: Sequence[Candidate], question: Question) -> list[Ranked]:
@@ -73,7 +75,7 @@ def rank(candidates: Sequence[Candidate], question: Question) -> list[Ranked]:
     for candidate, parts in zip(candidates, _parts(candidates, question), strict=True):
         item = Ranked(candidate, max(0.0, sum(parts)) / best_possible, parts)
         rival = best.get(candidate.message_key)
-        if rival is None or _order(item) < _order(rival):
+        if rival is None or (not candidate.found, _order(item)) < (not rival.candidate.found, _order(rival)):
             best[candidate.message_key] = item
     return sorted(best.values(), key=_order)
 
@@ -89,7 +91,8 @@ def rerank(ranked: Sequence[Ranked], logits: Sequence[float | None]) -> list[Ran
         replace(item, logit=logit) for item, logit in zip(ranked, logits, strict=False) if logit is not None
     ]
     if len(read) < 2:
-        return list(ranked)
+        by_key = {item.candidate.passage_key: item for item in read}
+        return [by_key.get(item.candidate.passage_key, item) for item in ranked]
     first, second = _normalised([item.score for item in read]), _normalised([item.logit for item in read])
     highest = max(item.score for item in read)
     blended = [
@@ -109,13 +112,19 @@ def with_the_best_of(ranked: Sequence[Ranked], parts: Sequence[Sequence[Ranked]]
 
     That one hit only: to give the parts more weight was measured to find less.
     """
-    best = {part[0].candidate.message_key: part[0] for part in parts if part}
-    front = list(ranked[:IN_FRONT])
-    missing = [item for key, item in best.items() if key not in {i.candidate.message_key for i in front}]
-    kept = front[: max(1, len(front) - len(missing))]
-    front = [*kept, *(replace(item, score=kept[-1].score if kept else item.score) for item in missing)]
-    shown = {item.candidate.message_key for item in front}
-    return front + [item for item in ranked if item.candidate.message_key not in shown]
+    front = {_message(item): item for item in ranked[:IN_FRONT]}
+    own = {_message(item): item for item in ranked}
+    best = {_message(part[0]): replace(part[0], of_part=True) for part in parts if part}
+    missing = [own.get(key, item) for key, item in best.items() if key not in front]
+    kept = ranked[: max(0, IN_FRONT - len(missing))]
+    lowest = min((item.score for item in front.values()), default=0.0)
+    moved = [*kept, *(replace(item, score=lowest) for item in missing)]
+    shown = set(map(_message, moved))
+    return [*moved, *(item for item in ranked if _message(item) not in shown)]
+
+
+def _message(item: Ranked) -> int:
+    return item.candidate.message_key
 
 
 def _order(item: Ranked) -> tuple[float, int]:
@@ -124,11 +133,13 @@ def _order(item: Ranked) -> tuple[float, int]:
 
 def _parts(candidates: Sequence[Candidate], question: Question) -> list[Parts]:
     """The weighted parts of each candidate's score. What is not known yet is taken to be as what is."""
-    meaning = _normalised([c.similarity for c in candidates])
-    reply = _normalised([c.reply for c in candidates])
-    trust = min(1.0, max((c.coverage for c in candidates), default=0.0) / COVERED)
-    words = [trust * score for score in _normalised([c.lexical for c in candidates])]
-    segment = [trust * score for score in _normalised([c.segment for c in candidates])]
+    found = [c.found for c in candidates]
+    meaning = _normalised([c.similarity for c in candidates], found)
+    reply = _normalised([c.reply for c in candidates], found)
+    covered = max((c.coverage for c in candidates if c.found), default=0.0)
+    trust = min(1.0, covered / COVERED)
+    words = [trust * score for score in _normalised([c.lexical for c in candidates], found)]
+    segment = [trust * score for score in _normalised([c.segment for c in candidates], found)]
     return [
         Parts(
             meaning=WEIGHTS.meaning * meaning[i],
@@ -197,7 +208,7 @@ def certainty(ranked: Sequence[Ranked], question: Question) -> float:
     about a person, among what was said by or about them, and then by how much more of the words that has than
     the rest. "What did Ana say about the flood?" is not answered where it was Ben who spoke of one.
     """
-    found = [item.candidate for item in ranked]
+    found = [item.candidate for item in ranked if not item.of_part]
     ahead = 0.0
     if question.speakers:
         theirs = [each for each in found if _is_theirs(each, question)]
@@ -226,10 +237,11 @@ def _logistic(x: float) -> float:
     return 1 / (1 + exp(-x))
 
 
-def _normalised(scores: Sequence[float | None]) -> list[float]:
-    known = [score for score in scores if score is not None]
-    low, high = (min(known), max(known)) if known else (0.0, 0.0)
+def _normalised(scores: Sequence[float | None], among: Sequence[bool] | None = None) -> list[float]:
+    """From 0 to 1, from the least to the most of those `among` which the others are placed too."""
+    counted = [score for n, score in enumerate(scores) if score is not None and (among is None or among[n])]
+    low, high = (min(counted), max(counted)) if counted else (0.0, 0.0)
     spread = high - low
     if spread <= 0:
         return [0.0 if score is None else float(score > 0) for score in scores]
-    return [0.0 if score is None else (score - low) / spread for score in scores]
+    return [0.0 if score is None else min(1.0, max(0.0, (score - low) / spread)) for score in scores]

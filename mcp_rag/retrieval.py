@@ -60,7 +60,7 @@ class Retrieval:
     async def _looked_up(
         self, text: str, filters: Filters, now: datetime, *, also: Sequence[int] = ()
     ) -> Found:
-        """One question's passages, ranked, in one round trip to either leg."""
+        """One question's passages, ranked; one statement asks both legs."""
         question = await self._understood(text, filters, now)
         vector, notice = await self._vectors.of_query(question.about)
         async with self._store.transaction(self._tenant_id, readonly=True) as tx:

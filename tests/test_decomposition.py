@@ -45,6 +45,8 @@ def test_a_question_that_names_two_things_is_a_question_for_each(question: str, 
         "Who and what?",
         "",
         "Wann öffnen wir und wer kommt?",
+        "What about the budget and the plan? " * 20,
+        "a" + " " * 9_000 + "b",
     ],
 )
 def test_a_question_for_one_thing_is_left_whole(question: str) -> None:

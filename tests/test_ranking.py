@@ -196,7 +196,9 @@ def test_the_second_stage_orders_what_it_read_and_leaves_the_rest_behind_it() ->
 @pytest.mark.parametrize("logits", [[], [None, None], [3.0], [None, 3.0]])
 def test_where_fewer_than_two_were_read_the_order_is_that_of_the_first_stage(logits: list) -> None:
     first = rank([candidate(key, lexical=10.0 - key, coverage=1.0) for key in range(1, 4)])
-    assert rerank(first, logits) == first
+    again = rerank(first, logits)
+    assert [replace(item, logit=None) for item in again] == first
+    assert [item.logit for item in again][: len(logits)] == logits
 
 
 def test_what_was_not_read_never_scores_above_what_was() -> None:
@@ -233,7 +235,32 @@ def test_the_best_for_each_part_of_a_question_stands_among_the_first() -> None:
     assert keys(both)[:IN_FRONT] == [1, 2, 12]
     assert sorted(keys(both)) == sorted(keys(whole))
     assert [item.score for item in both] == sorted((item.score for item in both), reverse=True)
-    assert with_the_best_of([], [part])[0] == part[0]
+    (alone,) = with_the_best_of([], [part])
+    assert keys([alone]) == keys(part)[:1]
+
+
+def test_what_only_a_part_of_the_question_found_makes_nobody_sure() -> None:
+    weak = rank([candidate(key, similarity=0.3, coverage=0.2) for key in range(1, 8)])
+    part = rank([candidate(99, similarity=0.9, coverage=1.0)])
+    both = with_the_best_of(weak, [part])
+    assert 99 in keys(both)[:IN_FRONT]
+    assert confidence(weak) == confidence(both) == "none"
+
+
+def test_what_was_asked_for_by_its_key_changes_no_other_score() -> None:
+    found = [candidate(key, lexical=float(key), similarity=key / 10, coverage=key / 10) for key in (5, 6, 9)]
+    missed = candidate(1, lexical=0.1, similarity=0.1, by_words=False, by_meaning=False)
+    beyond = candidate(2, lexical=99.0, similarity=0.95, coverage=1.0, by_words=False, by_meaning=False)
+    with_them = {item.candidate.passage_key: item.score for item in rank([*found, missed, beyond])}
+    assert [with_them[item.candidate.passage_key] for item in rank(found)] == [i.score for i in rank(found)]
+    assert with_them[1] == 0
+    assert with_them[2] <= 1
+
+
+def test_a_message_stands_by_the_passage_that_a_leg_found() -> None:
+    found = candidate(1, message_key=7, text="The café is nice.")
+    other = candidate(2, message_key=7, text="It opened on 14 March.", by_words=False, by_meaning=False)
+    assert keys(rank([found, other], asks_when=True)) == [1]
 
 
 def test_where_another_has_more_of_the_words_than_the_person_that_is_asked_about_it_is_less_sure() -> None:
@@ -249,5 +276,7 @@ def test_what_others_say_about_a_person_counts_and_what_they_say_to_her_does_not
     named = {"speakers": {"ana": 1.0}, "called": {"ana"}}
     about = candidate(2, speaker="Ben", similarity=0.7, coverage=1.0, text="Ana's car was in the flood.")
     assert confidence(rank([about]), **named) == "high"
+    for text in ("I told Ana, who has a car.", "A flood took the car of Ana!", "Ána's car was in the flood."):
+        assert confidence(rank([replace(about, text=text)]), **named) == "high"
     for text in ("Hi Ana, the flood took my car.", "The flood took my car, Ana!"):
         assert confidence(rank([replace(about, text=text)]), **named) == "none"

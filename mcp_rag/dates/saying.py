@@ -2,6 +2,7 @@
 
 import re
 from datetime import datetime
+from functools import lru_cache
 
 from mcp_rag.dates.messages import resolved
 from mcp_rag.dates.words import MONTH, YEAR
@@ -23,6 +24,7 @@ def asks_when(question: str) -> bool:
     return _ASKED.search(question) is not None
 
 
+@lru_cache(maxsize=4_096)
 def says_when(text: str, sent_at: datetime | None) -> bool:
     """Whether it says when something is, by the calendar or counted from the day it was sent."""
     return _GIVEN.search(text) is not None or (sent_at is not None and bool(resolved(text, sent_at)))
