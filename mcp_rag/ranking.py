@@ -86,21 +86,22 @@ RERANKED_WEIGHT = 0.6
 
 
 def rerank(ranked: Sequence[Ranked], logits: Sequence[float | None]) -> list[Ranked]:
-    """The first few in the order of both stages, each normalised over them; then what was not read."""
-    read = [
-        replace(item, logit=logit) for item, logit in zip(ranked, logits, strict=False) if logit is not None
-    ]
-    if len(read) < 2:
-        by_key = {item.candidate.passage_key: item for item in read}
-        return [by_key.get(item.candidate.passage_key, item) for item in ranked]
-    first, second = _normalised([item.score for item in read]), _normalised([item.logit for item in read])
-    highest = max(item.score for item in read)
-    blended = [
-        replace(item, score=highest * ((1 - RERANKED_WEIGHT) * a + RERANKED_WEIGHT * b))
-        for item, a, b in zip(read, first, second, strict=True)
-    ]
-    seen = {item.candidate.passage_key for item in read}
-    return sorted(blended, key=_order) + [item for item in ranked if item.candidate.passage_key not in seen]
+    """The first few in the order of both stages, each normalised over what was read.
+
+    Those that were read change places among themselves; what there was no time to read keeps its own. A score
+    stays with its place.
+    """
+    read = [(place, logit) for place, logit in enumerate(logits[: len(ranked)]) if logit is not None]
+    first = _normalised([ranked[place].score for place, _ in read])
+    second = _normalised([logit for _, logit in read])
+    blended = sorted(
+        (-(1 - RERANKED_WEIGHT) * a - RERANKED_WEIGHT * b, place, logit)
+        for (place, logit), a, b in zip(read, first, second, strict=True)
+    )
+    again = list(ranked)
+    for (place, _), (_, taken_from, logit) in zip(read, blended, strict=True):
+        again[place] = replace(ranked[taken_from], score=ranked[place].score, logit=logit)
+    return again
 
 
 IN_FRONT = 3

@@ -185,10 +185,10 @@ def test_only_the_first_few_make_confident() -> None:
     assert confidence(rank([candidate(9, similarity=0.9, coverage=1.0), *better])) == "high"
 
 
-def test_the_second_stage_orders_what_it_read_and_leaves_the_rest_behind_it() -> None:
+def test_the_second_stage_orders_what_it_read_and_leaves_the_rest_where_it_was() -> None:
     first = rank([candidate(key, lexical=10.0 - key, coverage=1.0) for key in range(1, 6)])
     assert keys(rerank(first, [-9.0, -9.0, 9.0])) == [3, 1, 2, 4, 5]
-    assert keys(rerank(first, [None, -9.0, 9.0])) == [3, 2, 1, 4, 5]
+    assert keys(rerank(first, [None, -9.0, 9.0])) == [1, 3, 2, 4, 5]
     assert keys(rerank(first, [1.0, 1.0, 1.0])) == [1, 2, 3, 4, 5]
     assert [item.logit for item in rerank(first, [-9.0, -9.0, 9.0])] == [9.0, -9.0, -9.0, None, None]
 
@@ -201,11 +201,13 @@ def test_where_fewer_than_two_were_read_the_order_is_that_of_the_first_stage(log
     assert [item.logit for item in again][: len(logits)] == logits
 
 
-def test_what_was_not_read_never_scores_above_what_was() -> None:
+def test_scores_fall_from_place_to_place_however_much_was_read() -> None:
     first = rank([candidate(key, lexical=30.0 - key, coverage=1.0) for key in range(1, 26)])
-    scores = [item.score for item in rerank(first, [float(-n) for n in range(20)])]
-    assert keys(rerank(first, [float(-n) for n in range(20)]))[20:] == keys(first)[20:]
-    assert len(scores) == 25
+    for logits in ([float(n) for n in range(20)], [None, 3.0, None, 9.0, None, 4.0]):
+        again = rerank(first, logits)
+        assert [item.score for item in again] == [item.score for item in first]
+        assert sorted(keys(again)) == sorted(keys(first))
+        assert keys(again)[20:] == keys(first)[20:]
 
 
 def test_a_message_that_says_when_ranks_higher_only_where_it_is_asked_when() -> None:

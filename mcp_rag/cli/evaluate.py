@@ -174,6 +174,8 @@ def _remarks(found: Report) -> Iterator[Shown]:
         )
     if found.by_words_alone:
         yield block((f"{found.by_words_alone:,} questions were searched by words alone.", "yellow"))
+    if found.not_reranked:
+        yield block((f"{found.not_reranked:,} questions were not read again in time.", "yellow"))
 
 
 def _means(of: str, figures: Sequence[Figure]) -> Table:

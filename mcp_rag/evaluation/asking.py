@@ -26,8 +26,10 @@ class Found:
     texts: tuple[str, ...]
     """The passages that were found, one to each row."""
     certainty: float
+    lexical: bool
+    """It went by words alone."""
     notice: str | None
-    """Why it went by words alone, when it did."""
+    """Why less was done than was asked for, when it was."""
 
 
 async def search(
@@ -83,7 +85,7 @@ async def _found(rag: Rag, question: Question, places: Places, depth: int, optio
             best.setdefault(row, text)
     kept = list(best.items())[:depth]
     rows, texts = tuple(row for row, _ in kept), tuple(text for _, text in kept)
-    return Found(rows, texts, certainty(first), first.notice)
+    return Found(rows, texts, certainty(first), first.mode == "lexical", first.notice)
 
 
 def by_row(hits: Iterable[Hit], places: Places) -> list[tuple[str, str]]:

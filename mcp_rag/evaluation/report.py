@@ -52,6 +52,8 @@ class Report(Frozen):
     """Rows whose date could not be understood; they were stored without one."""
     by_words_alone: int
     """Questions that were not searched by meaning, because the model did not answer in time."""
+    not_reranked: int
+    """Questions for which the second stage could not read anything in time."""
     figures: tuple[Figure, ...]
     categories: tuple[Category, ...]
     sessions: tuple[Figure, ...]
@@ -128,7 +130,8 @@ async def _described(rag: Rag, dataset: Dataset, found: Mapping[str, Found], wis
         messages=status.messages,
         passages=status.passages,
         undated=sum(row.undated for row in dataset.rows.values()),
-        by_words_alone=sum(each.notice is not None for each in found.values()),
+        by_words_alone=sum(each.lexical for each in found.values()),
+        not_reranked=sum(each.notice is not None and not each.lexical for each in found.values()),
         figures=(),
         categories=(),
         sessions=(),
