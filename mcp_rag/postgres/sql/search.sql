@@ -99,18 +99,26 @@ WITH corpus AS MATERIALIZED (
         LIMIT $12::integer
     )
     UNION ALL
-    -- By distance: the index with iterative scan.
+    -- By distance: the index with iterative scan, which yields the nearest it knows of, not the nearest. What
+    -- a filter leaves of them is few and far apart, so more are taken than are wanted. And by similarity again,
+    -- for by distance they would be taken to be in order.
     (
-        SELECT embedding.passage_key
-        FROM embedding JOIN passage USING (tenant_id, passage_key)
-        WHERE (SELECT large FROM route) AND embedding.tenant_id = $1 AND embedding.model_key = $5::smallint
-            AND $4::halfvec IS NOT NULL AND vector_dims(embedding.vector) = {dimensions}
-            AND ((SELECT conversations FROM filter) IS NULL
-                OR passage.conversation_key = ANY ((SELECT conversations FROM filter)::bigint[]))
-            AND ($9::text IS NULL OR passage.speaker = $9::text)
-            AND ($10::timestamptz IS NULL OR passage.sent_at >= $10::timestamptz)
-            AND ($11::timestamptz IS NULL OR passage.sent_at < $11::timestamptz)
-        ORDER BY embedding.vector::halfvec({dimensions}) <=> $4::halfvec({dimensions})
+        SELECT nearest.passage_key
+        FROM (
+            SELECT embedding.passage_key,
+                embedding.vector::halfvec({dimensions}) <=> $4::halfvec({dimensions}) AS distance
+            FROM embedding JOIN passage USING (tenant_id, passage_key)
+            WHERE (SELECT large FROM route) AND embedding.tenant_id = $1 AND embedding.model_key = $5::smallint
+                AND $4::halfvec IS NOT NULL AND vector_dims(embedding.vector) = {dimensions}
+                AND ((SELECT conversations FROM filter) IS NULL
+                    OR passage.conversation_key = ANY ((SELECT conversations FROM filter)::bigint[]))
+                AND ($9::text IS NULL OR passage.speaker = $9::text)
+                AND ($10::timestamptz IS NULL OR passage.sent_at >= $10::timestamptz)
+                AND ($11::timestamptz IS NULL OR passage.sent_at < $11::timestamptz)
+            ORDER BY embedding.vector::halfvec({dimensions}) <=> $4::halfvec({dimensions})
+            LIMIT 4 * $12::integer
+        ) AS nearest
+        ORDER BY 1 - nearest.distance DESC, nearest.passage_key
         LIMIT $12::integer
     )
 ), candidate AS (
