@@ -24,8 +24,8 @@ SESSION = {
     "role": APPLICATION_ROLE,
     "application_name": "mcp-rag",
     "jit": "off",
-    # The leg is 100 deep. Of the nearest 100 among 250,000 vectors the index finds 95.7 % at 400, 98.4 % at 800
-    # and 98.7 % at 1,000, which is pgvector's limit and takes a tenth longer (bench/README.md).
+    # The leg is 100 deep. Of the nearest 100 among 250,000 vectors the index finds 95.7 % at 400, 98.4 % at
+    # 800 and 98.7 % at 1,000, which is pgvector's limit and takes a tenth longer (bench/README.md).
     "hnsw.ef_search": "1000",
     "hnsw.iterative_scan": "relaxed_order",
     "hnsw.max_scan_tuples": "40000",
