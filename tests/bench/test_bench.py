@@ -47,7 +47,9 @@ def test_everything_is_measured_printed_and_written(measured: tuple[str, dict[st
     figures = {figure["name"]: figure for figure in written["figures"]}
     assert all(figure["value"] > 0 for figure in figures.values())
     assert all(name.strip() in printed for name in figures)
-    assert {name for name, figure in figures.items() if figure["met"] is not None} == {
+    judged = {name for name, figure in figures.items() if figure["met"] is not None}
+    # Whether so few passages have one in ten among them is chance.
+    assert judged - shares_of_the_nearest(150, "1 in 10") - shares_of_the_nearest(300, "1 in 10") == {
         "stdio to tools/list, resident running, 2025-11-25",
         "stdio to tools/list, resident running, 2026-07-28",
         "stdio to tools/list, resident not running, 2025-11-25",
