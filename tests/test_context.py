@@ -51,7 +51,7 @@ async def test_one_message_on_each_side_comes_unless_told_otherwise(trip: Rag, d
     (hit,) = (await door.result("search", query="sandwiches"))["results"]
     assert (hit["before"], hit["after"]) == ([*said(1)], [*said(3)])
     (hit,) = (await door.result("search", query="sandwiches", context=0))["results"]
-    assert (hit["before"], hit["after"]) == ([], [])
+    assert not {"before", "after"} & hit.keys()
 
 
 async def test_the_text_tells_a_hit_from_what_was_said_around_it(trip: Rag, door: Door) -> None:
