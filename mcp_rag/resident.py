@@ -113,8 +113,8 @@ class Resident:
         """Serve whoever connects; call `withdraw`, and accept nobody more, before the last ones leave."""
         lowlevel = server._lowlevel_server
         async with lowlevel.lifespan(lowlevel) as state:
-
-            def welcome(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+            # In a task of its own: `anyio` wants to be in one.
+            async def welcome(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
                 if _is_own_user(writer.get_extra_info("socket")):
                     self._welcome(Connection(reader, writer, self._max_line_bytes), lowlevel, state)
                 else:
