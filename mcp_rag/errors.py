@@ -12,12 +12,15 @@ RagError
 │   ├── SchemaOutdated
 │   ├── ExtensionMissing
 │   └── EmbeddedServerFailed
-├── ModelError              a model: of embedding, of reranking
+├── ModelError              a model: of embedding, of reranking, of answering
 │   ├── ModelNotFound
 │   ├── ModelCorrupt
 │   ├── ModelMismatch
 │   ├── EmbeddingFailed
-│   └── RerankingFailed
+│   ├── RerankingFailed
+│   └── AnsweringFailed
+│       └── Declined
+├── TokensSpent
 ├── NotReady
 ├── UnreadableSource        a file that an importer cannot read
 └── InvalidSettings
@@ -104,7 +107,7 @@ class EmbeddedServerFailed(StoreError):
 
 
 class ModelError(RagError):
-    """The embedding model failed."""
+    """A model failed."""
 
 
 class ModelNotFound(ModelError):
@@ -136,6 +139,22 @@ class EmbeddingFailed(ModelError):
 
 class RerankingFailed(ModelError):
     """The reranking model could not score a text."""
+
+
+class AnsweringFailed(ModelError):
+    """The model that writes answers cannot be used."""
+
+    remedy = "Ask again later, or set MCP_RAG_ANSWERER=extractive to answer without a model."
+
+
+class Declined(AnsweringFailed):
+    """The model declines this question, and may answer others."""
+
+
+class TokensSpent(RagError):
+    """The tokens that a model may read and write in a day are spent."""
+
+    remedy = "Ask again tomorrow (UTC), raise MCP_RAG_DAILY_TOKENS, or use `search`, which needs none."
 
 
 class NotReady(RagError):

@@ -238,18 +238,38 @@ class Citation(Frozen):
     verified: bool = Field(description="The quote stands word for word in the stored message.")
 
 
+class Turn(Frozen):
+    """An earlier turn of the talk that a question belongs to, as the caller gives it."""
+
+    role: Literal["user", "assistant"]
+    text: str
+
+
+class Account(Frozen):
+    """Who wrote an answer, and what that took."""
+
+    provider: str = "extractive"
+    model: str | None = Field(None, description="Null where no model wrote.")
+    tokens_in: int = 0
+    tokens_out: int = 0
+    milliseconds: dict[str, int] = Field({}, description="By stage; `total` is the whole.")
+    cached: bool = Field(False, description="Kept from an earlier call; nothing has changed since.")
+    notice: str | None = Field(None, description="What was left out or done otherwise, and why.")
+
+
 class Answer(Frozen):
     answered: Literal[True] = True
     text: str = Field(description="The answer; [n] points at citation n.")
     citations: tuple[Citation, ...]
     confidence: Confidence
-    provider: str
+    account: Account = Account()
 
 
 class NoAnswer(Frozen):
     answered: Literal[False] = False
     reason: str
     nearest: tuple[Miss, ...] = Field((), description="The nearest misses, which do not answer.")
+    account: Account = Account()
 
 
 class Reply(RootModel[Answer | NoAnswer]):
@@ -258,34 +278,84 @@ class Reply(RootModel[Answer | NoAnswer]):
     model_config = ConfigDict(frozen=True, json_schema_extra={"type": "object"})
 
 
-class Sentence(Frozen):
-    """A sentence of a passage with the space after it, and its likeness to the question (cosine)."""
+# An answer as it comes: the sources, then sentence after sentence with its citations, then the whole.
+
+
+class Sources(Frozen):
+    """What the answer will be made of, before anything is written."""
+
+    hits: tuple[Hit, ...]
+
+
+class Delta(Frozen):
+    """The next words of the answer. Every quote that they stand on has been verified."""
 
     text: str
-    similarity: float
+
+
+class Done(Frozen):
+    """The whole reply; it is what the deltas and citations before it add up to."""
+
+    reply: Answer | NoAnswer
+
+
+Event = Sources | Delta | Citation | Done
+
+
+# What is between the service and who writes the answer.
 
 
 class Evidence(Frozen):
-    """A hit as an answerer reads it: the passage whole, and its sentences in order."""
+    """A hit as an answerer reads it: the passage whole, in sentences that together are its text."""
 
     hit: Hit
-    passage: str
-    sentences: tuple[Sentence, ...]
+    sentences: tuple[str, ...]
+
+    @property
+    def text(self) -> str:
+        return "".join(self.sentences)
 
 
 class Quote(Frozen):
-    """Words that a draft takes from `evidence[source]`."""
+    """Words that a claim takes from `evidence[source]`."""
 
     source: int
     text: str
 
 
-class Draft(Frozen):
-    """An answer before its quotes are verified. `[n]` in the text points at `quotes[n - 1]`."""
+class Claim(Frozen):
+    """A sentence of an answer, with the space before it, and the quotes it stands on: not verified yet."""
 
     text: str
     quotes: tuple[Quote, ...]
-    provider: str
+
+
+class Wanted(Frozen):
+    """A search that would help to answer, in place of an answer."""
+
+    question: str
+
+
+class Prompt(Frozen):
+    """What a model that is asked by somebody else is to read."""
+
+    system: str
+    user: str
+    max_tokens: int
+
+
+class Drafted(Frozen):
+    """What such a model has written: not verified yet."""
+
+    text: str
+    model: str
+
+
+class Spent(Frozen):
+    """Tokens that a model has read and written since it was last said."""
+
+    tokens_in: int = 0
+    tokens_out: int = 0
 
 
 class Extract(Frozen):

@@ -1,12 +1,14 @@
 """The seams where a second implementation exists."""
 
-from collections.abc import Sequence
+from collections.abc import AsyncGenerator, Sequence
+from dataclasses import dataclass
+from datetime import datetime
 from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
-from mcp_rag.models import Draft, EmbeddingModel, Evidence
+from mcp_rag.models import Claim, EmbeddingModel, Evidence, Spent, Turn, Wanted
 
 Vectors = NDArray[np.float32]
 """One row per text, each of unit length."""
@@ -75,8 +77,46 @@ class Reranker(Protocol):
         """Give the model's memory and thread back."""
 
 
-class Answerer(Protocol):
-    """Writes an answer from evidence, and from nothing else."""
+@dataclass(frozen=True)
+class Brief:
+    """What an answer is to be written from, and from nothing else."""
 
-    async def answer(self, question: str, evidence: Sequence[Evidence]) -> Draft | None:
-        """An answer whose quotes are still to be verified, or None when the evidence does not answer."""
+    question: str
+    evidence: Sequence[Evidence]
+    now: datetime
+    history: Sequence[Turn] = ()
+    may_search: bool = False
+    """Whether `Wanted` may be given in place of an answer."""
+
+
+class Answerer(Protocol):
+    """Writes an answer from evidence."""
+
+    @property
+    def name(self) -> str: ...
+
+    @property
+    def model(self) -> str | None:
+        """The model's name, or None where no model writes."""
+
+    def write(self, brief: Brief) -> AsyncGenerator[Claim | Wanted | Spent]:
+        """Claims as they are written, or one `Wanted`; neither where the evidence does not answer.
+
+        What was spent is said as soon as it is known. Closing the generator stops the model.
+
+        Raises:
+            AnsweringFailed: the model cannot be reached, refuses, or speaks in no form that can be read.
+        """
+
+    async def close(self) -> None:
+        """Give connections back."""
+
+
+class Cache(Protocol):
+    """Keeps texts for a while. A cache that is down has nothing, and is no error."""
+
+    async def get(self, key: str) -> str | None: ...
+
+    async def put(self, key: str, text: str) -> None: ...
+
+    async def close(self) -> None: ...

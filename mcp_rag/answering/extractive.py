@@ -1,59 +1,99 @@
 """Answers made of what was said, and of nothing else: no model writes a word."""
 
-from collections.abc import Sequence
+from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
+from datetime import UTC, datetime
+from itertools import islice
 
-from mcp_rag.models import Draft, Evidence, Quote, Sentence
+from mcp_rag.models import Claim, Evidence, Quote, Spent, Wanted
+from mcp_rag.ports import Brief
 
-QUOTES = 3
+Likeness = Callable[[list[str]], Awaitable[list[float]]]
+"""How alike each of the texts is to the question: a cosine, or, without a model, the share of its words."""
+
+SOURCES = 6
+"""Hits that an answer may be made of."""
+SENTENCES = 48
+"""Sentences compared with the question, the best hits' first: each costs milliseconds."""
+QUOTES = 5
 """The most that an answer cites."""
 WITHIN = 0.08
-"""How much less alike to the question than the best sentence another may be and still matter (cosine)."""
+"""How much less alike to the question than the best sentence another may be and still matter."""
+AS_GOOD = 0.03
+"""How much less alike a quote may be and still answer as well as the best: of such the newest comes first."""
 SURE_HIT = 0.6
 """A hit with this share of the best possible score is quoted whatever its sentences are like alone."""
 READABLE, LONGEST = 280, 600
 """Characters: a quote takes in neighbouring sentences up to the first, and never exceeds the second."""
+OLDEST = datetime(1, 1, 2, tzinfo=UTC)
+
+Sentence = tuple[str, float]
+"""A sentence with the space after it, and its likeness to the question."""
 
 
 class Extractive:
     """Cuts the evidence to the sentences that matter."""
 
-    async def answer(self, question: str, evidence: Sequence[Evidence]) -> Draft | None:
-        best = max((s.similarity for e in evidence for s in e.sentences), default=0.0)
+    name = "extractive"
+    model = None
+
+    def __init__(self, likeness: Likeness) -> None:
+        self._likeness = likeness
+
+    async def write(self, brief: Brief) -> AsyncGenerator[Claim | Wanted | Spent]:
+        read = list(brief.evidence[:SOURCES])
+        split = await self._compared(read)
+        alike = [max((likeness for _, likeness in sentences), default=0.0) for sentences in split]
+        best = max(alike, default=0.0)
         quotes = [
             Quote(source=source, text=text)
-            for source, item in enumerate(evidence)
-            if (text := _matter(item.sentences, -1 if item.hit.score >= SURE_HIT else best - WITHIN))
+            for source, (item, sentences) in enumerate(zip(read, split, strict=True))
+            if (text := _matter(sentences, -1 if item.hit.score >= SURE_HIT else best - WITHIN))
         ][:QUOTES]
-        if not quotes:
-            return None
-        text = "\n".join(f"{_said(evidence[q.source], q.text)} [{n}]" for n, q in enumerate(quotes, 1))
-        return Draft(text=text, quotes=tuple(quotes), provider="extractive")
+
+        def newest_of_the_best(quote: Quote) -> tuple[bool, float]:
+            as_good = alike[quote.source] >= best - AS_GOOD
+            return not as_good, -(read[quote.source].hit.date or OLDEST).timestamp() if as_good else 0
+
+        for quote in sorted(quotes, key=newest_of_the_best):
+            yield Claim(text=f"\n{_said(read[quote.source], quote.text)}", quotes=(quote,))
+
+    async def close(self) -> None:
+        """There is nothing to give back."""
+
+    async def _compared(self, read: Sequence[Evidence]) -> list[list[Sentence]]:
+        texts = [text for item in read for text in item.sentences if text.strip()][:SENTENCES]
+        scored = iter(zip(texts, await self._likeness(texts), strict=True))
+        return [list(islice(scored, sum(1 for text in item.sentences if text.strip()))) for item in read]
 
 
 def _matter(sentences: Sequence[Sentence], threshold: float) -> str:
     """The best sentence, with its neighbours while they matter or there is room: one unbroken stretch."""
-    if not any(character.isalnum() for sentence in sentences for character in sentence.text):
+    if not any(character.isalnum() for text, _ in sentences for character in text):
         return ""
-    best = max(range(len(sentences)), key=lambda i: sentences[i].similarity)
-    if sentences[best].similarity < threshold:
+    best = max(range(len(sentences)), key=lambda i: sentences[i][1])
+    if sentences[best][1] < threshold:
         return ""
     first = last = best
     while (near := _nearest(sentences, first, last)) is not None:
-        length = sum(len(s.text) for s in sentences[min(first, near) : max(last, near) + 1])
-        if length > (LONGEST if sentences[near].similarity >= threshold else READABLE):
+        length = sum(len(text) for text, _ in sentences[min(first, near) : max(last, near) + 1])
+        if length > (LONGEST if sentences[near][1] >= threshold else READABLE):
             break
         first, last = min(first, near), max(last, near)
-    return "".join(sentence.text for sentence in sentences[first : last + 1]).strip()[:LONGEST].strip()
+    return _cut("".join(text for text, _ in sentences[first : last + 1]).strip())
+
+
+def _cut(text: str) -> str:
+    """No longer than a quote may be, and whole words."""
+    return text if len(text) <= LONGEST else text[:LONGEST].rsplit(maxsplit=1)[0]
 
 
 def _nearest(sentences: Sequence[Sentence], first: int, last: int) -> int | None:
     """The neighbour of the stretch that is more like the question."""
     beside = [i for i in (first - 1, last + 1) if 0 <= i < len(sentences)]
-    return max(beside, key=lambda i: sentences[i].similarity, default=None)
+    return max(beside, key=lambda i: sentences[i][1], default=None)
 
 
 def _said(evidence: Evidence, quote: str) -> str:
     hit = evidence.hit
-    speaker = hit.speaker or hit.title
     date = f" ({hit.date:%Y-%m-%d})" if hit.date else ""
-    return f"{speaker}{date}: “{quote}”"
+    return f"{hit.speaker or hit.title}{date}: “{quote}”"

@@ -1,0 +1,1 @@
+from tests.serving import serve as serve
