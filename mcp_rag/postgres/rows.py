@@ -21,6 +21,8 @@ class OpenConversation:
     """There was none before."""
     retitled: bool
     """It has messages that were indexed under another title."""
+    described: bool = False
+    """Its title, source, tags or kind are others than before."""
 
 
 @dataclass(frozen=True)

@@ -24,6 +24,7 @@ from mcp_rag.models import (
     StoredIdentity,
     Waiting,
 )
+from mcp_rag.postgres.bookkeeping import Bookkeeping
 from mcp_rag.postgres.database import Database
 from mcp_rag.postgres.queries import sql
 from mcp_rag.postgres.rows import (
@@ -61,7 +62,7 @@ class Store:
             return [row[0] for row in await connection.fetch(sql("tenant_ids"))]
 
 
-class Transaction(Surroundings):
+class Transaction(Surroundings, Bookkeeping):
     """The statements, for one tenant, committed together when the block that opened it ends."""
 
     # Writing conversations
@@ -89,6 +90,7 @@ class Transaction(Surroundings):
             language=row["language"],
             created=stored["created"],
             retitled=retitled,
+            described=row["changed"],
         )
 
     async def identities(self, conversation: int) -> list[StoredIdentity]:
@@ -346,6 +348,7 @@ class Transaction(Surroundings):
             for passage in embedded
         ]  # fmt: skip
         await self._connection.executemany(sql("insert_vector"), rows)
+        await self._execute("note_vectors", [passage.passage_key for passage in embedded])
 
     async def delete_other_vectors(self, model_key: int) -> None:
         await self._execute("delete_vectors", model_key)

@@ -1,0 +1,30 @@
+"""What the database keeps for answers: by what a kept one is known to be still right, and tokens used."""
+
+from collections.abc import Sequence
+from datetime import date
+
+from mcp_rag.postgres.statements import Statements
+
+
+class Bookkeeping(Statements):
+    """The statements on changes and on tokens."""
+
+    async def note_changes(self, conversations: Sequence[int]) -> None:
+        """Answers from these conversations, given by their keys, may be others from now on."""
+        await self._execute("note_changes", list(conversations))
+
+    async def state(self, conversation_id: str | None) -> str:
+        """A text that is another after every change of the conversation, or, without one, of the store."""
+        row = await self._row("state", conversation_id)
+        assert row is not None
+        return str(row[0])
+
+    async def fold_changes(self) -> None:
+        await self._execute("fold_changes")
+
+    async def tokens_used(self, day: date) -> int:
+        row = await self._row("tokens_used", day)
+        return int(row["tokens"]) if row else 0
+
+    async def use_tokens(self, day: date, tokens: int) -> None:
+        await self._execute("use_tokens", day, tokens)
