@@ -10,7 +10,20 @@ from contextlib import AsyncExitStack
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from bench import bulk, corpus, figures, index, ingest, lexical, memory, progress, search, stdio, stores
+from bench import (
+    answers,
+    bulk,
+    corpus,
+    figures,
+    index,
+    ingest,
+    lexical,
+    memory,
+    progress,
+    search,
+    stdio,
+    stores,
+)
 from bench.by_hand import connected
 from bench.corpus import Corpus
 from bench.figures import Figure
@@ -22,7 +35,7 @@ from mcp_rag.ports import Embedder
 
 ROOT = Path(__file__).parent.parent
 IN_STORES = ("search", "lexical", "index", "memory")
-MEASUREMENTS = ("stdio", "ingest", *IN_STORES)
+MEASUREMENTS = ("stdio", "ingest", "answers", *IN_STORES)
 MODEL = "onnx", "bge-small-en-v1.5"
 
 
@@ -34,14 +47,28 @@ class Extent:
     sample: int
     questions: int
     ingested: int
+    answered: int
+    """Passages of the store that answers are made from."""
     rounds: int
     compared: int
     """Questions whose nearest passages are also looked for by an exact scan."""
 
 
-WHOLE = Extent(passages=(10_000, 100_000), sample=2_400, questions=160, ingested=100, rounds=7, compared=100)
-SCALE = Extent(passages=(100_000, 1_000_000), sample=2_400, questions=100, ingested=0, rounds=0, compared=50)
-QUICK = Extent(passages=(1_000, 5_000), sample=200, questions=40, ingested=30, rounds=3, compared=20)
+WHOLE = Extent(
+    passages=(10_000, 100_000),
+    sample=2_400,
+    questions=160,
+    ingested=100,
+    answered=1_000,
+    rounds=7,
+    compared=100,
+)
+SCALE = Extent(
+    passages=(100_000, 1_000_000), sample=2_400, questions=100, ingested=0, answered=0, rounds=0, compared=50
+)
+QUICK = Extent(
+    passages=(1_000, 5_000), sample=200, questions=40, ingested=30, answered=100, rounds=3, compared=20
+)
 INTERRUPTED = 130
 
 
@@ -69,7 +96,7 @@ def _measure(wanted: Sequence[str], extent: Extent, told: Corpus, say: Progress)
     """The processes first, while nothing of ours keeps the machine busy."""
     if "stdio" in wanted:
         yield from stdio.measure(told, rounds=extent.rounds, progress=say)
-    if {"ingest", *IN_STORES} & set(wanted):
+    if {"ingest", "answers", *IN_STORES} & set(wanted):
         with stores.server() as url:
             yield from asyncio.run(_measure_stores(wanted, extent, told, url, say))
 
@@ -83,6 +110,8 @@ async def _measure_stores(
         measured = []
         if "ingest" in wanted:
             measured += await ingest.measure(url, told, embedder, size=extent.ingested, progress=say)
+        if "answers" in wanted:
+            measured += await answers.measure(url, told, embedder, size=extent.answered, progress=say)
         if set(IN_STORES) & set(wanted):
             measured += await _measure_filled(wanted, extent, told, embedder, url, say)
         return measured

@@ -5,12 +5,12 @@ from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Sequenc
 from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from typing import Any
 
 import asyncpg
 import numpy as np
 from numpy.typing import NDArray
 
-from mcp_rag.answering.extractive import Extractive
 from mcp_rag.models import EmbeddingModel, NewConversation
 from mcp_rag.ports import Embedder
 from mcp_rag.postgres.database import Database
@@ -55,13 +55,20 @@ def server() -> Iterator[str]:
 async def empty_store(server_url: str, embedder: Embedder) -> AsyncIterator[tuple[Rag, str]]:
     """A service on a database of its own, its model ready, and the owner's URL of that database."""
     url = await create_database(server_url)
+    async with opened(url, embedder) as rag:
+        yield rag, url
+
+
+@asynccontextmanager
+async def opened(url: str, embedder: Embedder, **parts: Any) -> AsyncIterator[Rag]:
+    """A service on the database, with these parts; its model is ready."""
     database = Database(url=url)
     await database.open()
-    rag = Rag(Store(database), embedder, Extractive())
+    rag = Rag(Store(database), embedder, **parts)
     try:
         rag.vectors.start(work=False)
         await rag.vectors.ready()
-        yield rag, url
+        yield rag
     finally:
         await rag.vectors.close()
         await database.close()

@@ -4,11 +4,12 @@ import asyncio
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
 
-from mcp_rag import embedding, reranking
-from mcp_rag.answering.extractive import Extractive
-from mcp_rag.errors import RagError
+from mcp_rag import answering, caching, embedding, reranking
+from mcp_rag.answering import redaction, tokens
+from mcp_rag.briefs import Limits
+from mcp_rag.errors import InvalidSettings, RagError
 from mcp_rag.log import logger
-from mcp_rag.ports import Embedder, Reranker
+from mcp_rag.ports import Answerer, Embedder, Reranker
 from mcp_rag.postgres.database import Database
 from mcp_rag.postgres.embedded import EmbeddedServer
 from mcp_rag.postgres.store import Store
@@ -57,6 +58,49 @@ def create_reranker(settings: Settings) -> Reranker | None:
     )
 
 
+OPENAI = "https://api.openai.com/v1"
+
+
+def create_answerer(settings: Settings) -> Answerer | None:
+    """The configured writer of answers, or None where passages are quoted or the client's model writes.
+
+    Raises:
+        InvalidSettings: one is named that is not set up.
+    """
+    if settings.answerer == "anthropic" or (settings.answerer == "auto" and settings.anthropic_api_key):
+        if settings.anthropic_api_key is None:
+            raise InvalidSettings("MCP_RAG_ANSWERER is anthropic, and MCP_RAG_ANTHROPIC_API_KEY is not set.")
+        return answering.anthropic(
+            settings.anthropic_model,
+            api_key=settings.anthropic_api_key.get_secret_value(),
+            url=settings.anthropic_url,
+            max_tokens=settings.answering_length,
+        )
+    configured = settings.openai_url or settings.openai_api_key
+    if settings.answerer == "openai" or (settings.answerer == "auto" and configured):
+        if not configured:
+            raise InvalidSettings(
+                "MCP_RAG_ANSWERER is openai, and neither MCP_RAG_OPENAI_URL nor _API_KEY is set."
+            )
+        return answering.openai(
+            settings.openai_model,
+            api_key=settings.openai_api_key.get_secret_value() if settings.openai_api_key else None,
+            url=settings.openai_url or OPENAI,
+            max_tokens=settings.answering_length,
+        )
+    return None
+
+
+def limits(settings: Settings) -> Limits:
+    return Limits(
+        passages=settings.answering_passages,
+        tokens=settings.answering_tokens,
+        length=settings.answering_length,
+        seconds=settings.answering_seconds,
+        tokens_a_day=settings.daily_tokens,
+    )
+
+
 @asynccontextmanager
 async def open_rag(settings: Settings, *, work: bool = True) -> AsyncIterator[Rag]:
     """The service, with its database open.
@@ -74,12 +118,24 @@ async def open_rag(settings: Settings, *, work: bool = True) -> AsyncIterator[Ra
         reranker = create_reranker(settings)
         if reranker is not None:
             stack.push_async_callback(reranker.close)
+        answerer = create_answerer(settings)
+        if answerer is not None:
+            stack.push_async_callback(answerer.close)
+        if settings.redact:
+            redaction.require()
+        cache = caching.create(settings.redis_url.get_secret_value() if settings.redis_url else None)
+        stack.push_async_callback(cache.close)
         rag = Rag(
             Store(database),
             create_embedder(settings),
-            Extractive(),
+            answerer=answerer,
             reranker=reranker,
             reranking_budget=settings.reranking_budget_ms / 1000,
+            limits=limits(settings),
+            count=tokens.count,
+            redact=settings.redact,
+            cache=cache,
+            asks_the_client=answerer is None and settings.answerer in ("auto", "sampling"),
         )
         stack.push_async_callback(rag.vectors.close)
         if work:

@@ -30,6 +30,7 @@ async def erase(tx: Transaction, scope: ForgetScope, *, whole: bool) -> None:
     lost = Counter(await tx.count_terms(scope.message_keys))
     await tx.add_term_statistics({term: -count for term, count in lost.items()})
     await tx.bury(await _graves(tx, scope, whole=whole))
+    await tx.note_changes(list(scope.conversations))
     if whole:
         await tx.delete_conversations(list(scope.conversations))
         return

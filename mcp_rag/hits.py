@@ -35,6 +35,10 @@ class Found:
     tenant_id: int
     lexical: str | None = None
     """Why it went by words alone, when it did."""
+    own: list[Ranked] = field(default_factory=list)
+    """What was ranked for the question as a whole, before the best of its parts came in front."""
+    parts: Sequence[Sequence[Ranked]] = ()
+    """What was ranked for each thing that the question names."""
     not_reranked: str | None = None
     """Why there was no second stage, when there was to be one."""
     neighbours: Mapping[Place, Sequence[Message]] = field(default_factory=dict)

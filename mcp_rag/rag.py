@@ -1,10 +1,13 @@
 """Class Rag: ingest, search, ask, fetch, list, forget. Read this file to know what the service does."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import AsyncGenerator, Callable, Sequence
+from contextlib import aclosing
 from datetime import UTC, datetime
 from functools import partial
 
-from mcp_rag import __version__, content, cursors, erasure, evidence, explanation, ingestion, ranking
+from mcp_rag import __version__, content, cursors, erasure, explanation, followups, ingestion
+from mcp_rag.asking import Asking
+from mcp_rag.briefs import LIMITS, Asked, Briefs, Limits
 from mcp_rag.errors import InvalidInput, UnknownConversation, UnknownMessage
 from mcp_rag.explanation import LookedFor
 from mcp_rag.hits import fitting
@@ -13,18 +16,23 @@ from mcp_rag.models import (
     Address,
     Answer,
     ConversationPage,
+    Done,
+    Drafted,
     Erasure,
+    Event,
     Explanation,
     Extract,
     Filters,
     Kind,
     NewMessage,
     NoAnswer,
+    Prompt,
     Receipt,
     SearchResult,
     Status,
+    Turn,
 )
-from mcp_rag.ports import Answerer, Embedder, Reranker
+from mcp_rag.ports import Answerer, Cache, Embedder, Reranker
 from mcp_rag.postgres.store import Store, Transaction
 from mcp_rag.reconciliation import identify, reconcile
 from mcp_rag.retrieval import Retrieval
@@ -32,8 +40,6 @@ from mcp_rag.vectors import Vectors
 
 DEFAULT_TENANT = 1
 LARGEST_PAGE = 50
-NEAREST = 3
-"""Near misses that come with the word that nothing answers."""
 
 
 class Rag:
@@ -46,19 +52,40 @@ class Rag:
         self,
         store: Store,
         embedder: Embedder,
-        answerer: Answerer,
         *,
+        answerer: Answerer | None = None,
         reranker: Reranker | None = None,
         reranking_budget: float = 0.25,
+        limits: Limits = LIMITS,
+        count: Callable[[str], int] = len,
+        redact: bool = False,
+        cache: Cache | None = None,
+        asks_the_client: bool = False,
         tenant_id: int = DEFAULT_TENANT,
     ) -> None:
-        """`reranking_budget`: seconds that the second stage of an accurate search may take."""
+        """Without an `answerer` answers are quotes and nothing else.
+
+        `reranking_budget`: seconds that the second stage of an accurate search may take. `limits` is what an
+        answer may take, its tokens by `count`; with `redact` a model reads no secrets; answers are kept in
+        `cache`. `asks_the_client`: a caller that has a model is to be asked
+        for the answer.
+        """
+        self.asks_the_client = asks_the_client
         self._store = store
-        self._answerer = answerer
         self._tenant_id = tenant_id
         self.vectors = Vectors(store, embedder)
         self._retrieval = Retrieval(
             store, self.vectors, reranker, budget=reranking_budget, tenant_id=tenant_id
+        )
+        self._asking = Asking(
+            store,
+            self._retrieval,
+            self.vectors,
+            answerer,
+            cache,
+            limits=limits,
+            briefs=Briefs(limits, count=count, redact=redact),
+            tenant_id=tenant_id,
         )
 
     async def ingest(
@@ -99,6 +126,8 @@ class Rag:
             changes = reconcile(await tx.identities(opened.key), incoming, opened.kind)
             pending = await ingestion.apply(tx, opened, changes, tenant_id=self._tenant_id)
             count = await tx.finish_conversation(opened.key, changed=changes.any)
+            if changes.any or opened.described:
+                await tx.note_changes([opened.key])
         self.vectors.wake()
         left_out = (*skipped, *repeated, *dead)
         return ingestion.receipt(conversation_id, changes, left_out, message_count=count, pending=pending)
@@ -145,26 +174,60 @@ class Rag:
         shown = fitting(hits, found.question.terms, lambda some: fits(page(some)), tenant_id=self._tenant_id)
         return page(shown)
 
-    async def ask(self, question: str, *, filters: Filters = EVERYTHING) -> Answer | NoAnswer:
+    async def ask(
+        self,
+        question: str,
+        *,
+        filters: Filters = EVERYTHING,
+        history: Sequence[Turn] = (),
+        now: datetime | None = None,
+        drafted: Drafted | None = None,
+    ) -> Answer | NoAnswer:
         """An answer whose every quote stands word for word in the store, or word that there is none.
+
+        `history` is what was said before the question, so that it may say "it" and "then". What a model
+        elsewhere has `drafted` by the `prompt` for the same question is verified, and nobody else is asked.
+
+        Raises:
+            InvalidInput, ModelMismatch, StoreUnavailable: as `search` does.
+            TokensSpent: models have had their tokens of today.
+        """
+        events = self.answering(question, filters=filters, history=history, now=now, drafted=drafted)
+        async with aclosing(events):
+            async for event in events:
+                if isinstance(event, Done):
+                    return event.reply
+        raise AssertionError("The last event is `Done`.")
+
+    def answering(
+        self,
+        question: str,
+        *,
+        filters: Filters = EVERYTHING,
+        history: Sequence[Turn] = (),
+        now: datetime | None = None,
+        drafted: Drafted | None = None,
+    ) -> AsyncGenerator[Event]:
+        """The same answer as it comes: the sources, verified sentences with their citations, and the whole.
+
+        Closing it stops whoever writes. Raises what `ask` does.
+        """
+        return self._asking.stream(_asked(question, filters, history, now), drafted)
+
+    async def prompt(
+        self,
+        question: str,
+        *,
+        filters: Filters = EVERYTHING,
+        history: Sequence[Turn] = (),
+        now: datetime | None = None,
+    ) -> Prompt | None:
+        """What a model elsewhere is to answer by; None where the store has nothing to answer with.
 
         Raises:
             InvalidInput, ModelMismatch, StoreUnavailable: as `search` does.
         """
-        question = content.query(question)
-        found = await self._retrieval.find(question, filters, now=datetime.now(UTC), accurate=True)
-        nearest = tuple(found.hits(0, NEAREST))
-        sure = ranking.confidence(found.ranked, found.question)
-        if sure == "none":
-            return NoAnswer(reason="The store holds nothing that answers this.", nearest=nearest)
-        hits = found.hits(0, evidence.SOURCES, whole=True)
-        read = await evidence.gather(question, found.vector, hits, self.vectors, tenant_id=self._tenant_id)
-        draft = await self._answerer.answer(question, read)
-        async with self._store.transaction(self._tenant_id, readonly=True) as tx:
-            citations = await evidence.verified(tx, draft, read) if draft else ()
-        if draft is None or not citations:
-            return NoAnswer(reason="What was found does not answer this.", nearest=nearest)
-        return Answer(text=draft.text, citations=citations, confidence=sure, provider=draft.provider)
+        return await self._asking.prompt(_asked(question, filters, history, now))
 
     async def explain(
         self,
@@ -338,6 +401,10 @@ class Rag:
         near = await tx.similar_conversation_ids(conversation_id[:40], limit=3)
         remedy = f"Did you mean {', '.join(map(repr, near))}?" if near else None
         return UnknownConversation(f"No conversation has the id {conversation_id!r}.", remedy=remedy)
+
+
+def _asked(question: str, filters: Filters, history: Sequence[Turn], now: datetime | None) -> Asked:
+    return Asked(content.query(question), filters, followups.recent(history), now or datetime.now(UTC))
 
 
 def _page_size(limit: int) -> int:

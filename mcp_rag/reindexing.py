@@ -58,6 +58,7 @@ async def _settle(tx: Transaction) -> Weighing | None:
     if not await tx.tends_statistics():
         return await tx.weighing(lexicon.INDEX_VERSION)
     await tx.fold_term_statistics()
+    await tx.fold_changes()
     passages, words = await tx.corpus()
     if passages <= 0 or words <= 0:
         return None

@@ -30,6 +30,11 @@ class Retrieval:
         self._budget = budget
         self._tenant_id = tenant_id
 
+    @property
+    def reranks(self) -> bool:
+        """Whether there is a second stage."""
+        return self._reranker is not None
+
     async def find(
         self, text: str, filters: Filters, *, now: datetime, accurate: bool, also: Sequence[int] = ()
     ) -> Found:
@@ -50,9 +55,8 @@ class Retrieval:
         if periods := _dated(question, events):
             question = replace(question, periods=[*question.periods, *periods])
             found = replace(found, question=question, ranked=ranking.rank(found.candidates, question))
-        if accurate:
-            found = await self._read_again(found)
-        return replace(found, ranked=ranking.with_the_best_of(found.ranked, [part.ranked for part in parts]))
+        found = _in_order(replace(found, parts=[part.ranked for part in parts]), found.ranked)
+        return await self.read_again(found) if accurate else found
 
     async def _each(self, texts: Sequence[str], filters: Filters, now: datetime) -> list[Found]:
         return await asyncio.gather(*(self._looked_up(text, filters, now) for text in texts))
@@ -91,20 +95,25 @@ class Retrieval:
             spoken = await tx.languages()
         return questions.understand(text, people=people, spoken=spoken, now=now, tenant_id=self._tenant_id)
 
-    async def _read_again(self, found: Found) -> Found:
-        """The first few read together with the question, or word of why they could not be."""
+    async def read_again(self, found: Found) -> Found:
+        """The same with its first few read together with the question, or word of why they could not be."""
         if self._reranker is None:
             return replace(found, not_reranked="Not reranked: MCP_RAG_RERANKING_PROVIDER is none.")
-        texts = [_read_as(item) for item in found.ranked[: ranking.RERANKED]]
+        texts = [_read_as(item) for item in found.own[: ranking.RERANKED]]
         try:
             # Once; what it takes is not taken from the budget.
             await self._reranker.load()
             logits = await self._reranker.scores(found.question.text, texts, budget=self._budget)
         except ModelError as error:
             return replace(found, not_reranked=f"Not reranked: {error}")
-        if found.ranked and all(logit is None for logit in logits):
+        if found.own and all(logit is None for logit in logits):
             return replace(found, not_reranked="Not reranked: MCP_RAG_RERANKING_BUDGET_MS was too short.")
-        return replace(found, ranked=ranking.rerank(found.ranked, logits))
+        return _in_order(found, ranking.rerank(found.own, logits))
+
+
+def _in_order(found: Found, own: list[Ranked]) -> Found:
+    """The same with another ranking of its own, the best of each of its parts in front."""
+    return replace(found, own=own, ranked=ranking.with_the_best_of(own, found.parts))
 
 
 def _dated(question: Question, found: Sequence[Found]) -> list[Period]:

@@ -13,6 +13,7 @@ from starlette.applications import Starlette
 from mcp_rag import __version__, resources
 from mcp_rag.compose import Startup
 from mcp_rag.errors import InvalidSettings
+from mcp_rag.http import ask
 from mcp_rag.resources import CurrentRag
 from mcp_rag.settings import Settings
 from mcp_rag.tools import TOOLS
@@ -64,11 +65,12 @@ async def serving(settings: Settings) -> AsyncIterator[MCPServer[Any]]:
 
 
 def create_app(server: MCPServer[Any], settings: Settings, startup: Startup | None = None) -> Starlette:
-    """Streamable HTTP at `/mcp`, SSE at `/sse` and `/messages/`, in one application."""
+    """Streamable HTTP at `/mcp`, SSE at `/sse` and `/messages/`, questions at `/ask`, in one application."""
     limit = settings.max_message_mb * 1024 * 1024
     app = server.streamable_http_app(host=settings.host, max_request_body_size=limit)
     app.router.routes.extend(server.sse_app(host=settings.host, max_request_body_size=limit).routes)
     if startup is not None:
+        app.router.routes.append(ask.route(startup.rag))
         _start_and_stop_with(app, startup)
     return app
 

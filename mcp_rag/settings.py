@@ -50,6 +50,37 @@ class Settings(BaseSettings):
         description="Milliseconds that reranking may take; fewer passages rather than late.",
     )
 
+    answerer: Literal["auto", "anthropic", "openai", "sampling", "extractive"] = Field(
+        "auto",
+        description="Who writes answers. `auto`: Anthropic or an OpenAI-compatible service if one is set up, "
+        "else the client's own model if it lends that, else nobody: passages are quoted.",
+    )
+    anthropic_api_key: SecretStr | None = Field(None, description="Key for Anthropic's API.")
+    anthropic_model: str = Field("claude-sonnet-5-5", description="The Claude model that writes.")
+    anthropic_url: str = Field("https://api.anthropic.com", description="Base URL of that API.")
+    openai_url: str | None = Field(
+        None,
+        description="Base URL of an OpenAI-compatible service that writes answers, e.g. "
+        "http://localhost:11434/v1 for Ollama. Unset: OpenAI's own, if there is a key.",
+    )
+    openai_api_key: SecretStr | None = Field(None, description="Key for that service, if it needs one.")
+    openai_model: str = Field("gpt-5.4-mini", description="The model of that service that writes.")
+    answering_passages: int = Field(12, ge=1, le=50, description="Passages that a model reads for an answer.")
+    answering_tokens: int = Field(6000, ge=500, le=200_000, description="Tokens that they have together.")
+    answering_length: int = Field(1024, ge=64, le=32_000, description="Tokens that a model may write.")
+    answering_seconds: float = Field(
+        45, gt=0, le=600, description="Seconds for an answer; a model that is later is not waited for."
+    )
+    daily_tokens: int = Field(
+        0,
+        ge=0,
+        description="Tokens that models may read and write for a tenant in a day (UTC). 0: any number.",
+    )
+    redact: bool = Field(False, description="Mask keys, tokens and card numbers in what a model reads.")
+    redis_url: SecretStr | None = Field(
+        None, description="Where answers are kept for all processes. Unset: in each process."
+    )
+
     host: str = Field("127.0.0.1", description="Address that `serve` listens on.")
     port: int = Field(8080, ge=0, le=65535, description="Port that `serve` listens on.")
     max_message_mb: int = Field(

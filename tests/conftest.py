@@ -14,7 +14,6 @@ from mcp.server.mcpserver import MCPServer
 from mcp.types import CallToolResult
 
 from mcp_rag import embedding, reranking
-from mcp_rag.answering.extractive import Extractive
 from mcp_rag.ports import Embedder, Reranker
 from mcp_rag.postgres import schema
 from mcp_rag.postgres.database import Database
@@ -127,7 +126,7 @@ class Borrowed:
 @pytest.fixture
 async def rag(store: Store, embedder: Embedder) -> AsyncIterator[Rag]:
     """The service on an empty store, its model loaded; passages are embedded by `rag.vectors.drain()`."""
-    rag = Rag(store, Borrowed(embedder), Extractive())
+    rag = Rag(store, Borrowed(embedder))
     rag.vectors.start(work=False)
     await rag.vectors.ready()
     yield rag
@@ -204,7 +203,7 @@ async def _make_library(postgres: str, embedder: Embedder, examples: Path) -> st
     await connection.close()
     database = Database(url=of_database(postgres, "library"))
     await database.open()
-    rag = Rag(Store(database), Borrowed(embedder), Extractive())
+    rag = Rag(Store(database), Borrowed(embedder))
     rag.vectors.start(work=False)
     await library.fill(rag, examples)
     await rag.vectors.close()
@@ -217,7 +216,7 @@ async def reader(library_url: str, embedder: Embedder) -> AsyncIterator[Rag]:
     """The service on the library."""
     database = Database(url=library_url)
     await database.open()
-    rag = Rag(Store(database), Borrowed(embedder), Extractive())
+    rag = Rag(Store(database), Borrowed(embedder))
     rag.vectors.start(work=False)
     await rag.vectors.ready()
     yield rag
@@ -240,7 +239,7 @@ async def lexical(library_url: str, embedder: Embedder) -> AsyncIterator[Rag]:
     """The service on the library before its model is loaded."""
     database = Database(url=library_url)
     await database.open()
-    rag = Rag(Store(database), Borrowed(embedder), Extractive())
+    rag = Rag(Store(database), Borrowed(embedder))
     yield rag
     await rag.vectors.close()
     await database.close()

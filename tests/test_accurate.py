@@ -3,7 +3,6 @@
 import pytest
 
 from mcp_rag import reranking
-from mcp_rag.answering.extractive import Extractive
 from mcp_rag.errors import InvalidCursor
 from mcp_rag.models import NewMessage, SearchResult
 from mcp_rag.ports import Embedder, Reranker
@@ -32,7 +31,7 @@ class FirstFew:
 
 
 def on(store: Store, embedder: Embedder, reranker: Reranker | None, budget: float = LONG_ENOUGH) -> Rag:
-    return Rag(store, Borrowed(embedder), Extractive(), reranker=reranker, reranking_budget=budget)
+    return Rag(store, Borrowed(embedder), reranker=reranker, reranking_budget=budget)
 
 
 @pytest.fixture

@@ -12,6 +12,7 @@ from tests import docs_tables
 
 ROOT = Path(__file__).parent.parent
 DOCUMENTS = ("README.md", "CONTRIBUTING.md", "docs/benchmarks.md")
+ASK = """localhost:8080/ask --json '{"question": "When do we open?"}'"""
 NOT_RUN = {
     "make demo": ".ci/run runs it from a clean checkout",
     "make test": "it runs this",
@@ -20,6 +21,10 @@ NOT_RUN = {
     "mcp-rag eval FOLDER --by-category --answers --out run.trec": "likewise",
     "mcp-rag eval FOLDER --compare run.trec": "likewise",
     "make fix": "it changes the checkout",
+    f"curl -s {ASK}": "tests/http runs it all",
+    f"curl -sN {ASK} -H 'Accept: text/event-stream'": "likewise",
+    "export MCP_RAG_ANTHROPIC_API_KEY=sk-ant-...": "it needs a key; tests/answering speaks the protocol",
+    "export MCP_RAG_OPENAI_URL=http://localhost:11434/v1 MCP_RAG_OPENAI_MODEL=qwen3:8b": "it needs Ollama",
     "pip install .": "test_architecture.py builds and installs the wheel",
 }
 

@@ -8,7 +8,6 @@ import asyncpg
 import psutil
 import pytest
 
-from mcp_rag.answering.extractive import Extractive
 from mcp_rag.errors import StoreUnavailable
 from mcp_rag.models import Address, NewMessage
 from mcp_rag.ports import Embedder
@@ -41,7 +40,7 @@ async def test_what_a_killed_process_had_confirmed_is_there_and_the_next_start_e
     assert (await rag.search("soup")).results[0].text == texts[1]
     assert await owner.fetchval(WITHOUT) == 2
 
-    restarted = Rag(store, Borrowed(embedder), Extractive())
+    restarted = Rag(store, Borrowed(embedder))
     restarted.vectors.start()
     await eventually(lambda: owner.fetchval(f"SELECT ({WITHOUT}) = 0"))
     assert (await restarted.search("looking at planets")).results[0].text == texts[0]
@@ -93,7 +92,7 @@ async def fragile(server: EmbeddedServer, embedder: Embedder) -> AsyncIterator[R
     urls = await asyncio.to_thread(server.start)
     database = Database(url=urls.application, owner_url=urls.owner)
     await database.open()
-    rag = Rag(Store(database), Borrowed(embedder), Extractive())
+    rag = Rag(Store(database), Borrowed(embedder))
     rag.vectors.start(work=False)
     await rag.vectors.ready()
     yield rag
@@ -137,7 +136,7 @@ async def test_an_embedded_server_that_was_killed_is_started_again_by_the_next_c
 ) -> None:
     database = Database(server=server)
     await database.open()
-    rag = Rag(Store(database), Borrowed(embedder), Extractive())
+    rag = Rag(Store(database), Borrowed(embedder))
     await rag.ingest("trip", [NewMessage(text="The tram to the harbour.")])
     (pid,) = (server.home / "data18/postmaster.pid").read_text().splitlines()[:1]
     postmaster = psutil.Process(int(pid))

@@ -13,7 +13,6 @@ from alembic.config import Config
 from alembic.script import ScriptDirectory
 
 from mcp_rag import errors, lexicon, reindexing
-from mcp_rag.answering.extractive import Extractive
 from mcp_rag.models import Address, NewMessage
 from mcp_rag.ports import Embedder
 from mcp_rag.postgres import schema
@@ -190,7 +189,7 @@ async def test_what_the_first_revision_stored_is_found_at_once_and_then_indexed_
     await schema.migrate(new_url)
     database = Database(url=new_url)
     await database.open()
-    upgraded = Rag(Store(database), Borrowed(embedder), Extractive())
+    upgraded = Rag(Store(database), Borrowed(embedder))
     assert [hit.text for hit in (await upgraded.search("tram")).results] == [text]
     await reindexing.tend(Store(database), DEFAULT_TENANT)
     assert [hit.text for hit in (await upgraded.search("tram")).results] == [text]
@@ -230,7 +229,7 @@ async def test_what_stands_around_the_messages_of_an_older_store_is_made_once_it
     await owner.reload_schema_state()
     database = Database(url=database_url)
     await database.open()
-    upgraded = Rag(Store(database), Borrowed(embedder), Extractive())
+    upgraded = Rag(Store(database), Borrowed(embedder))
     upgraded.vectors.start(work=False)
     await upgraded.vectors.ready()
     assert ids(await upgraded.search("the late boat"))[0] == "talk#2"

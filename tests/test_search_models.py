@@ -2,7 +2,6 @@
 
 import pytest
 
-from mcp_rag.answering.extractive import Extractive
 from mcp_rag.errors import ModelMismatch
 from mcp_rag.models import EmbeddingModel, NewMessage
 from mcp_rag.ports import Embedder, Vectors
@@ -60,7 +59,7 @@ async def test_vectors_of_two_models_are_never_compared_and_replacing_the_model_
     await rag.vectors.drain()
     database = Database(url=database_url)
     await database.open()
-    other = Rag(Store(database), Shortened(embedder), Extractive())
+    other = Rag(Store(database), Shortened(embedder))
     other.vectors.start(work=False)
     with pytest.raises(ModelMismatch) as caught:
         await other.vectors.ready()
@@ -72,7 +71,7 @@ async def test_vectors_of_two_models_are_never_compared_and_replacing_the_model_
     assert await other.vectors.replace_model() == 2
     await other.vectors.close()
 
-    again = Rag(Store(database), Shortened(embedder), Extractive())
+    again = Rag(Store(database), Shortened(embedder))
     again.vectors.start(work=False)
     await again.vectors.ready()
     found = await again.search("looking at planets")
@@ -90,7 +89,7 @@ async def test_a_process_that_runs_on_after_another_switched_the_model_refuses_t
     await rag.vectors.drain()
     database = Database(url=database_url)
     await database.open()
-    await (other := Rag(Store(database), Shortened(embedder), Extractive())).vectors.replace_model()
+    await (other := Rag(Store(database), Shortened(embedder))).vectors.replace_model()
     with pytest.raises(ModelMismatch):
         await rag.search("planets")
     with pytest.raises(ModelMismatch):

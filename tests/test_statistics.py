@@ -8,7 +8,6 @@ import asyncpg
 import pytest
 
 from mcp_rag import lexicon, reindexing
-from mcp_rag.answering.extractive import Extractive
 from mcp_rag.errors import UnknownConversation
 from mcp_rag.models import Address, NewMessage
 from mcp_rag.ports import Embedder
@@ -24,7 +23,7 @@ async def test_four_writers_of_one_conversation_at_once_lose_and_double_nothing(
 ) -> None:
     databases = [Database(url=database_url) for _ in range(4)]
     await asyncio.gather(*(database.open() for database in databases))
-    rags = [Rag(Store(database), Borrowed(embedder), Extractive()) for database in databases]
+    rags = [Rag(Store(database), Borrowed(embedder)) for database in databases]
     for rag in rags:
         rag.vectors.start(work=False)
     messages = [NewMessage(text=f"Message {n} of the shared export.") for n in range(40)]
@@ -180,7 +179,7 @@ async def test_whoever_writes_forgets_and_indexes_again_at_once_the_counts_end_u
 ) -> None:
     databases = [Database(url=database_url) for _ in range(3)]
     await asyncio.gather(*(database.open() for database in databases))
-    rags = [Rag(Store(database), Borrowed(embedder), Extractive()) for database in databases]
+    rags = [Rag(Store(database), Borrowed(embedder)) for database in databases]
     rags[0].vectors.start(work=False)
 
     async def write(rag: Rag, seed: int) -> None:

@@ -8,7 +8,6 @@ import asyncpg
 import numpy as np
 import pytest
 
-from mcp_rag.answering.extractive import Extractive
 from mcp_rag.models import Address, NewMessage
 from mcp_rag.ports import Embedder
 from mcp_rag.postgres.store import Store
@@ -181,7 +180,7 @@ async def test_a_short_form_is_known_from_the_message_on_that_makes_it_one(rag: 
 async def test_what_stood_around_a_forgotten_message_is_made_again_at_once(
     store: Store, embedder: Embedder, owner: asyncpg.Connection
 ) -> None:
-    rag = Rag(store, Borrowed(embedder), Extractive())
+    rag = Rag(store, Borrowed(embedder))
     said = [
         NewMessage(speaker="Ana", text="The boat is here."),
         NewMessage(speaker="Zed", text="Which boat?"),

@@ -4,7 +4,6 @@ import asyncpg
 import pytest
 
 from mcp_rag import lexicon
-from mcp_rag.answering.extractive import Extractive
 from mcp_rag.errors import UnknownConversation
 from mcp_rag.models import Address, NewMessage
 from mcp_rag.ports import Embedder
@@ -34,7 +33,7 @@ SHARED = {"alembic_version", "embedding_model"}
 async def second(rag: Rag, store: Store, embedder: Embedder, owner: asyncpg.Connection) -> AsyncIterator[Rag]:
     """Another tenant's service; both have stored a conversation under the same id, and forgotten another."""
     await owner.execute("INSERT INTO tenant (tenant_id, name, tombstone_key) VALUES (2, 'second', 'key')")
-    second = Rag(store, Borrowed(embedder), Extractive(), tenant_id=2)
+    second = Rag(store, Borrowed(embedder), tenant_id=2)
     second.vectors.start(work=False)
     for service, secret in ((rag, "walrus"), (second, "pelican")):
         await service.ingest(

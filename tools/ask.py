@@ -1,30 +1,89 @@
-from typing import Annotated
+from contextlib import aclosing
+from datetime import UTC, datetime, time
+from typing import Annotated, Any
 
-from mcp.types import CallToolResult
+from mcp.server.mcpserver import Context, Resolve, Sample
+from mcp.types import CallToolResult, CreateMessageResult, SamplingMessage, TextContent
 from pydantic import Field
 
-from mcp_rag.models import Answer, Filters, NoAnswer, Reply
+from mcp_rag.models import Answer, Delta, Done, Drafted, Filters, NoAnswer, Reply, Sources, Turn
 from mcp_rag.tools import rendering
 from mcp_rag.tools.door import Service
 from mcp_rag.tools.parameters import ConversationId, Since, Source, Speaker, Tags, Until
+
+History = Annotated[
+    list[Turn] | None, Field(description="Earlier turns of this chat, if the question leans on them.")
+]
+
+
+async def sampled(
+    ctx: Context[Any, Any],
+    rag: Service,
+    question: str,
+    conversation_id: ConversationId,
+    speaker: Speaker,
+    source: Source,
+    tags: Tags,
+    since: Since,
+    until: Until,
+    history: History,
+) -> Sample | None:
+    """What the client's own model is asked to write, where it is the one to answer."""
+    declared = ctx.client_capabilities
+    if not rag.asks_the_client or declared is None or declared.sampling is None:
+        return None
+    # Asked for again in a later round it must be the same to the letter, so the time of day is left out.
+    today = datetime.combine(datetime.now(UTC).date(), time(tzinfo=UTC))
+    filters = _filters(conversation_id, speaker, source, tags, since, until)
+    request = await rag.prompt(question, filters=filters, history=history or (), now=today)
+    if request is None:
+        return None
+    message = SamplingMessage(role="user", content=TextContent(type="text", text=request.user))
+    return Sample([message], system_prompt=request.system, max_tokens=request.max_tokens)
 
 
 async def ask(
     question: Annotated[str, Field(description="One question, in plain words.")],
     rag: Service,
+    ctx: Context[Any, Any],
+    drafted: Annotated[CreateMessageResult | None, Resolve(sampled)],
     conversation_id: ConversationId = None,
     speaker: Speaker = None,
     source: Source = None,
     tags: Tags = None,
     since: Since = None,
     until: Until = None,
+    history: History = None,
 ) -> Annotated[CallToolResult, Reply]:
     """Answer a question from past conversations, with quotes that were checked word for word.
 
     Use it when the user wants the answer rather than a list; cite the addresses it gives. When nothing in
     the store answers, it says so and shows the nearest misses: tell the user that, do not guess.
     """
-    filters = Filters(
+    filters = _filters(conversation_id, speaker, source, tags, since, until)
+    events = rag.answering(
+        question, filters=filters, history=history or (), drafted=_draft(drafted) if drafted else None
+    )
+    step = 0
+    async with aclosing(events):
+        async for event in events:
+            step += 1
+            if isinstance(event, Done):
+                return _answer(event.reply) if isinstance(event.reply, Answer) else _no_answer(event.reply)
+            if isinstance(event, Sources | Delta):
+                await ctx.report_progress(step, message=_progress(event))
+    raise AssertionError("The last event is `Done`.")
+
+
+def _filters(
+    conversation_id: str | None,
+    speaker: str | None,
+    source: str | None,
+    tags: list[str] | None,
+    since: datetime | None,
+    until: datetime | None,
+) -> Filters:
+    return Filters(
         conversation_id=conversation_id,
         speaker=speaker,
         source=source,
@@ -32,8 +91,18 @@ async def ask(
         since=since,
         until=until,
     )
-    reply = await rag.ask(question, filters=filters)
-    return _answer(reply) if isinstance(reply, Answer) else _no_answer(reply)
+
+
+def _draft(drafted: CreateMessageResult) -> Drafted:
+    blocks = drafted.content if isinstance(drafted.content, list) else [drafted.content]
+    text = "\n".join(block.text for block in blocks if isinstance(block, TextContent))
+    return Drafted(text=text, model=drafted.model)
+
+
+def _progress(event: Sources | Delta) -> str:
+    if isinstance(event, Sources):
+        return f"Reading {len(event.hits)} passages"
+    return f"Verified: {rendering.headline(event.text)}"
 
 
 def _answer(answer: Answer) -> CallToolResult:
@@ -41,16 +110,18 @@ def _answer(answer: Answer) -> CallToolResult:
         f"[{c.n}] {rendering.headline(c.title, c.speaker, rendering.day(c.date), c.uri)}"
         for c in answer.citations
     ]
-    text = "\n".join(
-        [f"{rendering.QUOTED}", rendering.quoted(answer.text), "Sources, every quote verified:", *sources]
-    )
-    return rendering.result(Reply(answer), text)
+    lines = [rendering.QUOTED, rendering.quoted(answer.text), "Sources, every quote verified:", *sources]
+    return rendering.result(Reply(answer), "\n".join([*lines, *_notice(answer)]))
 
 
 def _no_answer(miss: NoAnswer) -> CallToolResult:
-    lines = [f"Not in the store: {miss.reason}"]
+    lines = [f"Not in the store: {miss.reason}", *_notice(miss)]
     if miss.nearest:
         lines.append(f"Nearest misses. {rendering.QUOTED}")
     for hit in miss.nearest:
         lines += [rendering.source(hit), rendering.quoted(hit.text)]
     return rendering.result(Reply(miss), "\n".join(lines))
+
+
+def _notice(reply: Answer | NoAnswer) -> list[str]:
+    return [reply.account.notice] if reply.account.notice else []

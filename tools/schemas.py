@@ -12,7 +12,8 @@ def compact(schema: Schema) -> Schema:
 
 def terse(schema: Schema) -> Schema:
     """An output schema whose names say enough: shapes only, for a reader who has the values before it."""
-    bare = {key: value for key, value in schema.items() if key not in ("description", "default", "format")}
+    said = ("description", "default", "format", "required")
+    bare = {key: value for key, value in schema.items() if key not in said}
     return {
         key: {name: terse(part) for name, part in value.items()}
         if key in ("properties", "$defs")

@@ -16,7 +16,7 @@ from mcp_rag.cli.running import read_settings, run
 from mcp_rag.errors import InvalidInput
 from mcp_rag.evaluation import dataset as sets
 from mcp_rag.evaluation import report, scratch
-from mcp_rag.evaluation.answers import Certainty, Evidence, Refusal, Share
+from mcp_rag.evaluation.answers import QUOTES, Certainty, Evidence, Refusal, Share
 from mcp_rag.evaluation.dataset import Dataset
 from mcp_rag.evaluation.extra import required
 from mcp_rag.evaluation.measures import Difference, Figure
@@ -264,7 +264,11 @@ def _refusal(refusal: Refusal) -> Table:
             _of("answered, of what nothing answers", refusal.answered_unanswerable),
             _of("precision of refusing", refusal.precision),
             _of("recall of refusing", refusal.recall),
-            _of("answer in a quote", refusal.quoted),
+            _of("answered, of what was asked of another's conversations", refusal.answered_elsewhere),
+            *(
+                _of(f"answer in the first {depth} quotes", quoted)
+                for depth, quoted in zip(QUOTES, refusal.quoted, strict=True)
+            ),
         ),
     )
 

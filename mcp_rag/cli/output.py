@@ -117,6 +117,12 @@ def show_json(value: dict[str, Any]) -> None:
     sys.stdout.write(json.dumps(value, ensure_ascii=not unicode, indent=2) + "\n")
 
 
+def write(text: str) -> None:
+    """Show the next words of a text that is still being written."""
+    sys.stdout.write(visible(text))
+    sys.stdout.flush()
+
+
 def warn(text: str, remedy: str = "") -> None:
     """Say something on stderr."""
     console = Console(stderr=True, highlight=False)

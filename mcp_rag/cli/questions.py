@@ -1,21 +1,28 @@
 """The verbs that read: search, ask, fetch, list, status."""
 
+from contextlib import aclosing
+from pathlib import Path
 from typing import Annotated
 
 import typer
+from pydantic import TypeAdapter, ValidationError
 
 from mcp_rag.cli import options, output, rendering
 from mcp_rag.cli.options import AsJson, Cursor, Since, Until, Words
 from mcp_rag.cli.running import NOT_FOUND, model_loaded, with_rag
+from mcp_rag.errors import InvalidInput
 from mcp_rag.models import (
     Address,
     Answer,
     ConversationPage,
+    Delta,
+    Done,
     Explanation,
     Extract,
     NoAnswer,
     SearchResult,
     Status,
+    Turn,
 )
 from mcp_rag.rag import Rag
 
@@ -135,12 +142,21 @@ def ask(
     tags: options.Tags = None,
     since: Since = None,
     until: Until = None,
+    history: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE",
+            help='Earlier turns, as JSON: [{"role": "user", "text": "…"}, …], if it leans on them.',
+        ),
+    ] = None,
     as_json: AsJson = False,
 ) -> None:
     """Get an answer, with its sources.
 
-    Every quote in it was checked word for word. Exits with 1 when the store does not know.
+    It is shown as it comes; every quote in it was checked word for word. Exits with 1 when the store does not
+    know.
     """
+    earlier = _turns(history) if history else []
     filters = options.filters(
         conversation_id=conversation_id,
         speaker=speaker,
@@ -152,12 +168,27 @@ def ask(
 
     async def asked(rag: Rag) -> Answer | NoAnswer:
         await model_loaded(rag)
-        return await rag.ask(" ".join(words), filters=filters)
+        async with aclosing(rag.answering(" ".join(words), filters=filters, history=earlier)) as events:
+            async for event in events:
+                if isinstance(event, Done):
+                    return event.reply
+                if isinstance(event, Delta) and not as_json:
+                    output.write(event.text)
+        raise AssertionError("The last event is `Done`.")
 
     reply = with_rag(asked)
-    output.show(reply, rendering.reply(reply), as_json=as_json)
+    output.show(reply, rendering.reply(reply, begun=True), as_json=as_json)
     if isinstance(reply, NoAnswer):
         raise typer.Exit(NOT_FOUND)
+
+
+def _turns(path: Path) -> list[Turn]:
+    try:
+        return TypeAdapter(list[Turn]).validate_json(path.read_bytes())
+    except OSError as error:
+        raise InvalidInput(f"--history: {path} cannot be read: {error.strerror}.") from None
+    except ValidationError as error:
+        raise InvalidInput(f"--history: {path}: {error.errors()[0]['msg']}.") from None
 
 
 def fetch(

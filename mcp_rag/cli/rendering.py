@@ -86,21 +86,26 @@ def _standing(message: Standing) -> Iterator[Shown]:
         yield block(f"- {visible(reason)}", indent=3)
 
 
-def reply(given: Answer | NoAnswer) -> Iterator[Shown]:
+def reply(given: Answer | NoAnswer, *, begun: bool = False) -> Iterator[Shown]:
+    """`begun`: the text of the answer stands there already, without the end of its line."""
     if isinstance(given, NoAnswer):
         yield block(("Not in the store. ", "bold yellow"), given.reason)
+        if given.account.notice:
+            yield block((given.account.notice, "dim"))
         if given.nearest:
             yield block(("Nearest misses, which do not answer it:", "dim"))
             yield block("")
         yield from hits(given.nearest)
         return
-    yield block(visible(given.text))
+    yield block("" if begun else visible(given.text))
     yield block("")
     for citation in given.citations:
         yield from _citation(citation)
     yield block("")
     confidence = (given.confidence, CONFIDENCE[given.confidence])
-    yield block("Confidence ", confidence, f", {given.provider}.")
+    yield block("Confidence ", confidence, f", {given.account.model or given.account.provider}.")
+    if given.account.notice:
+        yield block((given.account.notice, "dim"))
 
 
 def extract(read: Extract) -> Iterator[Shown]:

@@ -11,6 +11,7 @@ from mcp_rag.evaluation.dataset import Dataset, Question
 from mcp_rag.models import Answer, Frozen, NoAnswer
 
 DEPTHS = (5, 10)
+QUOTES = (3, 5)
 
 _ARTICLE = re.compile(r"\b(?:a|an|the)\b")
 _NO_PUNCTUATION = str.maketrans("", "", string.punctuation)
@@ -54,8 +55,10 @@ class Refusal(Frozen):
     answered_unanswerable: Share
     precision: Share
     recall: Share
-    quoted: Share
-    """The answer stands in a verified quote, of the answerable questions that were answered and have one."""
+    quoted: tuple[Share, ...]
+    """The answer stands in the first 3, and 5, verified quotes, of the answerable questions that have one."""
+    answered_elsewhere: Share
+    """Of answerable questions that were asked of conversations which are not theirs."""
 
 
 def evidence(dataset: Dataset, questions: Sequence[Question], found: Mapping[str, Found]) -> list[Evidence]:
@@ -129,6 +132,7 @@ def refusal(
     answerable: Sequence[Question],
     unanswerable: Sequence[Question],
     replies: Mapping[str, Answer | NoAnswer],
+    elsewhere: Sequence[Answer | NoAnswer] = (),
 ) -> Refusal:
     answered = [replies[question.id].answered for question in answerable]
     invented = [replies[question.id].answered for question in unanswerable]
@@ -138,14 +142,17 @@ def refusal(
         answered_unanswerable=share(invented),
         precision=share(refused),
         recall=share([not each for each in invented]),
-        quoted=share(
-            [
-                has_answer(question.answers, [citation.quote for citation in reply.citations])
-                for question in answerable
-                if isinstance(reply := replies[question.id], Answer) and question.answers
-            ]
+        quoted=tuple(
+            share([_quoted(q, replies[q.id], depth) for q in answerable if q.answers]) for depth in QUOTES
         ),
+        answered_elsewhere=share([reply.answered for reply in elsewhere]),
     )
+
+
+def _quoted(question: Question, reply: Answer | NoAnswer, depth: int) -> bool:
+    if isinstance(reply, NoAnswer):
+        return False
+    return has_answer(question.answers, [citation.quote for citation in reply.citations[:depth]])
 
 
 def share(true: Sequence[bool]) -> Share:

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from mcp_rag.evaluation import answers, asking, loading, measures, runs
@@ -16,6 +16,9 @@ from mcp_rag.rag import Rag
 
 Stage = Callable[[str, str, int], AbstractContextManager[Progress]]
 """What is done, the unit and how many of it; gives what is told of each that is done."""
+
+MOVED = 300
+"""Questions that are asked of another's conversations too."""
 
 
 @dataclass(frozen=True)
@@ -176,10 +179,23 @@ async def _with_answers(
         certainty = answers.certainty(known, unknown, found)
         report = report.model_copy(update={"evidence": evidence, "certainty": certainty})
     if wishes.ask:
-        with stage("Asking", "questions", len(known) + len(unknown)) as done:
+        moved = _moved(known)
+        with stage("Asking", "questions", len(known) + len(unknown) + len(moved)) as done:
             replies = await asking.ask(rag, (*known, *unknown), progress=done)
-        report = report.model_copy(update={"refusal": answers.refusal(known, unknown, replies)})
+            elsewhere = await asking.ask(rag, moved, progress=done)
+        refusal = answers.refusal(known, unknown, replies, list(elsewhere.values()))
+        report = report.model_copy(update={"refusal": refusal})
     return report
+
+
+def _moved(questions: Sequence[Question]) -> list[Question]:
+    """Some of them, at equal distances, each asked of the conversations of the next group."""
+    groups = sorted({question.group for question in questions})
+    if len(groups) < 2:
+        return []
+    following = dict(zip(groups, [*groups[1:], groups[0]], strict=True))
+    some = questions[:: max(1, len(questions) // MOVED)]
+    return [replace(question, group=following[question.group]) for question in some]
 
 
 def _ids(questions: Sequence[Question]) -> list[str]:

@@ -24,6 +24,7 @@ NOT_STORING = (
     *("retrieval.py", "questions.py", "candidates.py", "people_named.sql", "neighbours.sql"),
     *("decomposition.py", "explanation.py", "message_passages.sql"),
     *("rag.py", "ranking.py", "hits.py", "snippets.py", "cursors.py", "evidence.py", "search.sql"),
+    *("asking.py", "grounding.py", "followups.py", "ledger.py", "briefs.py", "keeping.py", "http", "caching"),
     *("server.py", "resident.py", "pipe.py", "session.py", "lines.py", "rendezvous.py", "erasure.py"),
 )
 """Folders and files of the package that have no part in storing. All others have, also those that are new."""

@@ -81,6 +81,18 @@ def find(wanted: Wanted, *, path: Path | None, allow_download: bool) -> ModelFil
     return found
 
 
+def carried_tokenizer(known: Origin) -> Path:
+    """The tokenizer of a model that an installed package carries.
+
+    Raises:
+        ModelNotFound: none does.
+    """
+    for carrier in known.carriers.get("onnx", ()):
+        if folder := _installed(carrier.surroundings):
+            return folder / "tokenizer.json"
+    raise ModelNotFound(f"No installed package carries the tokenizer of {known.name}.")
+
+
 def inside(folder: Path, runtime: Runtime) -> ModelFiles | None:
     """The model in a folder laid out as on the hub, or None when it holds none for this runtime."""
     if runtime == "torch":

@@ -78,12 +78,13 @@ def test_refusing_is_right_only_where_nothing_answers() -> None:
         "d": NoAnswer(reason="no"),
         "e": _answer("Perhaps."),
     }
-    told = answers.refusal(known, unknown, replies)
+    told = answers.refusal(known, unknown, replies, [NoAnswer(reason="no"), _answer("Yes.")])
     assert told.answered_answerable.share == pytest.approx(2 / 3)
     assert told.answered_unanswerable.share == 0.5
     assert (told.precision.share, told.precision.of) == (0.5, 2)
     assert (told.recall.share, told.recall.of) == (0.5, 2)
-    assert (told.quoted.share, told.quoted.of) == (0.5, 2)
+    assert [(each.share, each.of) for each in told.quoted] == [(0.5, 2), (0.5, 2)]
+    assert told.answered_elsewhere.share == 0.5
 
 
 def _found(rows: list[str], last_text: str = "", sure: float = 0.0) -> Found:
@@ -102,4 +103,4 @@ def _answer(quote: str) -> Answer:
     citation = Citation(
         n=1, uri="conversation://c/messages/0", quote=quote, title="", speaker=None, date=None, verified=True
     )
-    return Answer(text=quote, citations=(citation,), confidence="high", provider="test")
+    return Answer(text=quote, citations=(citation,), confidence="high")

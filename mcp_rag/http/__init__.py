@@ -1,0 +1,1 @@
+"""The service over HTTP, for programs that do not speak MCP."""
