@@ -263,6 +263,8 @@ def _reply(
         return Answer(text=draft.text, citations=tuple(draft.citations), confidence=sure, account=account)
     reason = "What was found does not answer this."
     if draft.left_out and writer.model is not None:
+        # Asked again, a model may do better.
+        ledger.lasting = False
         reason = "An answer was written and withdrawn: none of its quotes stands in the store."
     return NoAnswer(reason=reason, nearest=nearest, account=account)
 

@@ -23,6 +23,8 @@ TABLES = (
     "weighing",
     "segment",
     "speaker_name",
+    "change",
+    "token_use",
 )
 LEG = "SELECT * FROM lexical_leg($1::text::sparsevec, $2, '{}', null, null, null, null, 10, 100)"
 SHARED = {"alembic_version", "embedding_model"}

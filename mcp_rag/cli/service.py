@@ -68,9 +68,9 @@ def serve(
         int | None, typer.Option(min=0, max=65535, help="Port, instead of MCP_RAG_PORT; 0 takes any.")
     ] = None,
 ) -> None:
-    """Serve MCP over HTTP.
+    """Serve MCP over HTTP, and questions as plain JSON.
 
-    Streamable HTTP is at /mcp, SSE at /sse. Ends on Ctrl-C.
+    Streamable HTTP is at /mcp, SSE at /sse, questions at /ask. Ends on Ctrl-C.
     """
     # It brings the whole MCP SDK along, which no other verb waits for.
     from mcp_rag import server

@@ -280,6 +280,17 @@ async def test_a_kept_answer_asks_no_model(library: Store, opened: Open, service
     assert (again.account.cached, again.account.tokens_in, again.account.model) == (True, 0, MODEL)
 
 
+async def test_an_answer_that_was_withdrawn_is_not_kept(
+    library: Store, opened: Open, service: Service
+) -> None:
+    rag = opened(library, cache=caching.create(None), reranking_budget=60)
+    await rag.vectors.ready()
+    service.says('The rent is 1 euro. [1: "the rent is one euro"]')
+    assert not (await rag.ask(RENT)).answered
+    service.writes = truthful
+    assert (await rag.ask(RENT)).answered
+
+
 async def test_secrets_do_not_reach_the_model_and_are_cited_as_they_are_stored(
     store: Store, opened: Open, service: Service
 ) -> None:
