@@ -1,4 +1,5 @@
 from collections.abc import AsyncIterator
+from datetime import date
 
 import asyncpg
 import pytest
@@ -44,6 +45,9 @@ async def second(rag: Rag, store: Store, embedder: Embedder, owner: asyncpg.Conn
         await service.ingest(f"old {secret}", [NewMessage(text="gone")])
         await service.forget(conversation_ids=[f"old {secret}"], dry_run=False)
     await rag.vectors.drain()
+    for tenant_id in (1, 2):
+        async with store.transaction(tenant_id) as tx:
+            await tx.use_tokens(date(2026, 3, 1), 100 * tenant_id)
     yield second
     await second.vectors.close()
 
