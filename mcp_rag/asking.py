@@ -24,6 +24,7 @@ from mcp_rag.hits import Found
 from mcp_rag.keeping import Keeping, Kept
 from mcp_rag.ledger import Ledger
 from mcp_rag.models import (
+    Account,
     Answer,
     Citation,
     Claim,
@@ -33,7 +34,6 @@ from mcp_rag.models import (
     Drafted,
     Event,
     Evidence,
-    Hit,
     NoAnswer,
     Prompt,
     Quote,
@@ -108,6 +108,10 @@ class Asking:
                     await self._keeping.put(key, Kept(sources=sources, done=event))
                 yield event
 
+    async def forget(self) -> None:
+        """Keep no answer any longer."""
+        await self._keeping.forget(self._tenant_id)
+
     async def prompt(self, asked: Asked) -> Prompt | None:
         """What a model elsewhere is to read; None where the store has nothing to answer with."""
         found = await self._look_up(asked, asked.looked_up)
@@ -127,15 +131,9 @@ class Asking:
     ) -> AsyncGenerator[Delta | Citation | Done]:
         quoting = Extractive(lambda texts: self._likeness(found, texts))
         writer = writer or quoting
-        sure, nearest = _certainty(found), tuple(found.hits(0, NEAREST))
-        if sure == "none":
-            yield Done(
-                reply=NoAnswer(
-                    reason="The store holds nothing that answers this.",
-                    nearest=nearest,
-                    account=ledger.account(quoting),
-                )
-            )
+        if _certainty(found) == "none":
+            reason = "The store holds nothing that answers this."
+            yield Done(reply=_no_answer(reason, found, ledger.account(quoting)))
             return
         if writer is self._answerer:
             await self._afford()
@@ -154,7 +152,7 @@ class Asking:
                 async with aclosing(self._written(asked, brief, quoting, draft, ledger)) as events:
                     async for event in events:
                         yield event
-        yield Done(reply=_reply(draft, sure, nearest, writer, ledger))
+        yield Done(reply=_reply(draft, found, writer, ledger))
 
     async def _written(
         self, asked: Asked, brief: Brief, writer: Answerer, draft: Draft, ledger: Ledger
@@ -240,33 +238,42 @@ class Asking:
             state = await tx.state(asked.filters.conversation_id)
         writer = (self._answerer.name, self._answerer.model) if self._answerer else None
         parts = [
-            VERSION, self._tenant_id, state, self._vectors.model_key, writer, repr(self._limits),
+            VERSION, state, self._vectors.model_key, writer, repr(self._limits),
             self._briefs.redacts, asked.now.date().isoformat(),
             asked.question, asked.filters.model_dump(mode="json"),
             [turn.model_dump() for turn in asked.history],
         ]  # fmt: skip
-        return hashlib.sha256(json.dumps(parts).encode()).hexdigest()
+        return f"{self._tenant_id}:{hashlib.sha256(json.dumps(parts).encode()).hexdigest()}"
 
 
 def _certainty(found: Found) -> Confidence:
     return ranking.confidence(found.ranked, found.question)
 
 
-def _reply(
-    draft: Draft, sure: Confidence, nearest: tuple[Hit, ...], writer: Answerer, ledger: Ledger
-) -> Answer | NoAnswer:
-    if draft.left_out and writer.model is not None:
-        sentences = "1 sentence" if draft.left_out == 1 else f"{draft.left_out} sentences"
+def _reply(draft: Draft, found: Found, writer: Answerer, ledger: Ledger) -> Answer | NoAnswer:
+    unborne = draft.left_out if writer.model is not None else 0
+    if unborne:
+        sentences = "1 sentence" if unborne == 1 else f"{unborne} sentences"
         ledger.notices.append(f"{sentences} left out: no quote that stands in the store bears them.")
     account = ledger.account(writer)
     if draft.citations:
-        return Answer(text=draft.text, citations=tuple(draft.citations), confidence=sure, account=account)
-    reason = "What was found does not answer this."
-    if draft.left_out and writer.model is not None:
-        # Asked again, a model may do better.
-        ledger.lasting = False
-        reason = "An answer was written and withdrawn: none of its quotes stands in the store."
-    return NoAnswer(reason=reason, nearest=nearest, account=account)
+        return Answer(
+            text=draft.text,
+            citations=tuple(draft.citations),
+            confidence=_certainty(found),
+            account=account,
+        )
+    if not unborne:
+        return _no_answer("What was found does not answer this.", found, account)
+    # Asked again, a model may do better.
+    ledger.lasting = False
+    return _no_answer(
+        "An answer was written and withdrawn: none of its quotes stands in the store.", found, account
+    )
+
+
+def _no_answer(reason: str, found: Found, account: Account) -> NoAnswer:
+    return NoAnswer(reason=reason, nearest=tuple(found.hits(0, NEAREST)), account=account)
 
 
 async def _within(

@@ -18,7 +18,7 @@ class Limits:
 
     passages: int = 12
     tokens: int = 6000
-    """Of the passages that a model is given."""
+    """Of the passages, the question and the turns before it, that a model is given together."""
     length: int = 1024
     """Tokens that a model may write."""
     seconds: float = 45.0
@@ -54,14 +54,16 @@ class Briefs:
 
     def of(self, asked: Asked, found: Found, *, model: bool) -> Brief:
         """What was found, for a `model` as much of it as that may read."""
-        hits = self.hits(found)
-        return Brief(
+        brief = Brief(
             question=asked.question,
-            evidence=evidence.split(self._affordable(hits) if model else hits),
+            evidence=(),
             now=asked.now,
             history=asked.history,
+            times=found.question.times,
             may_search=model,
         )
+        hits = self.hits(found)
+        return replace(brief, evidence=evidence.split(self._affordable(hits, brief) if model else hits))
 
     def hits(self, found: Found) -> list[Hit]:
         return found.hits(0, self._limits.passages, whole=True)
@@ -71,15 +73,18 @@ class Briefs:
         before = [item.hit for item in brief.evidence]
         known = {hit.url for hit in before}
         fresh = [hit for hit in self.hits(found) if hit.url not in known]
-        hits = self._affordable(_alternating(before, fresh))
+        hits = self._affordable(_alternating(before, fresh), brief)
         return replace(brief, evidence=evidence.split(hits), may_search=False)
 
     async def redacted(self, brief: Brief) -> Brief:
         """The brief as a model reads it: without secrets, if those are to be masked."""
         return await asyncio.to_thread(_redacted, brief) if self.redacts else brief
 
-    def _affordable(self, hits: Sequence[Hit]) -> list[Hit]:
-        return evidence.within(hits[: self._limits.passages], self._limits.tokens, self._count)
+    def _affordable(self, hits: Sequence[Hit], brief: Brief) -> list[Hit]:
+        """The first hits for which there is room beside the question and the turns before it."""
+        asked = [brief.question, *(turn.text for turn in brief.history)]
+        left = self._limits.tokens - sum(map(self._count, asked))
+        return evidence.within(hits[: self._limits.passages], left, self._count)
 
 
 def _redacted(brief: Brief) -> Brief:

@@ -5,7 +5,6 @@ from dataclasses import dataclass, replace
 
 from mcp_rag import candidates, lexicon
 from mcp_rag.candidates import Plan
-from mcp_rag.dates import Period
 from mcp_rag.errors import UnknownMessage
 from mcp_rag.hits import Found, why
 from mcp_rag.models import (
@@ -53,7 +52,7 @@ def understood(question: Question, plan: Plan, *, tenant_id: int) -> Understood:
         embedded_as=question.about,
         words=tuple(_words(question, plan, tenant_id)),
         speakers=dict(question.speakers),
-        times=tuple(_time(question.text, period) for period in question.periods),
+        times=question.times,
         asks_when=question.asks_when,
         parts=(*question.parts, *(event.text for event in question.events)),
     )
@@ -69,14 +68,6 @@ def _words(question: Question, plan: Plan, tenant_id: int) -> Iterator[Word]:
             weighed = dict(shares[term] for term in terms)
             found = max(postings[term] for term in terms)
             yield Word(word=text, share=round(sum(weighed.values()), 3), passages=found)
-
-
-def _time(text: str, period: Period) -> str:
-    said = text[slice(*period.span)]
-    since = f"from {period.start:%Y-%m-%d}" if period.start else ""
-    until = f"before {period.end:%Y-%m-%d}" if period.end else ""
-    meant = " and ".join(filter(None, (since, until)))
-    return f"{said}: {meant}" if said else meant
 
 
 def by_the_legs(found: Found) -> Found:

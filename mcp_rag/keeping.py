@@ -36,6 +36,11 @@ class Keeping:
             # Somebody else's, under our name: as good as nothing.
             return None
 
+    async def forget(self, tenant_id: int) -> None:
+        """Remove all of a tenant's: an answer may quote what was forgotten."""
+        if self.cache is not None:
+            await self.cache.drop(f"{tenant_id}:")
+
     async def put(self, key: str | None, kept: Kept) -> None:
         if self.cache is not None and key:
             await self.cache.put(key, kept.model_dump_json())

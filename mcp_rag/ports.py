@@ -85,6 +85,8 @@ class Brief:
     evidence: Sequence[Evidence]
     now: datetime
     history: Sequence[Turn] = ()
+    times: Sequence[str] = ()
+    """The times that the question speaks of, each with the days that it means."""
     may_search: bool = False
     """Whether `Wanted` may be given in place of an answer."""
 
@@ -118,5 +120,8 @@ class Cache(Protocol):
     async def get(self, key: str) -> str | None: ...
 
     async def put(self, key: str, text: str) -> None: ...
+
+    async def drop(self, beginning: str) -> None:
+        """Remove what is kept under keys that begin like this."""
 
     async def close(self) -> None: ...

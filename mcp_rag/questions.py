@@ -44,6 +44,19 @@ class Question:
     events: Sequence[Relation] = ()
     """What it dates itself by without a date ("before the move")."""
 
+    @property
+    def times(self) -> tuple[str, ...]:
+        """The times it speaks of, each with the days that it means."""
+        return tuple(_meant(self.text, period) for period in self.periods)
+
+
+def _meant(text: str, period: Period) -> str:
+    said = text[slice(*period.span)]
+    since = f"from {period.start:%Y-%m-%d}" if period.start else ""
+    until = f"before {period.end:%Y-%m-%d}" if period.end else ""
+    meant = " and ".join(filter(None, (since, until)))
+    return f"{said}: {meant}" if said else meant
+
 
 def possible_names(text: str) -> set[str]:
     """What might be a name in a question: to be looked up among the speakers' names."""

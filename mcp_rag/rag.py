@@ -356,6 +356,8 @@ class Rag:
             receipt = await erasure.preview(tx, scope)
             if not dry_run:
                 await erasure.erase(tx, scope, whole=position is None)
+        if not dry_run:
+            await self._asking.forget()
         # What was made together with a message that is gone is made anew.
         self.vectors.wake()
         return receipt.model_copy(update={"dry_run": dry_run})

@@ -66,7 +66,12 @@ class Settings(BaseSettings):
     openai_api_key: SecretStr | None = Field(None, description="Key for that service, if it needs one.")
     openai_model: str = Field("gpt-5.4-mini", description="The model of that service that writes.")
     answering_passages: int = Field(12, ge=1, le=50, description="Passages that a model reads for an answer.")
-    answering_tokens: int = Field(6000, ge=500, le=200_000, description="Tokens that they have together.")
+    answering_tokens: int = Field(
+        6000,
+        ge=500,
+        le=200_000,
+        description="Tokens of these, the question and earlier turns together.",
+    )
     answering_length: int = Field(1024, ge=64, le=32_000, description="Tokens that a model may write.")
     answering_seconds: float = Field(
         45, gt=0, le=600, description="Seconds for an answer; a model that is later is not waited for."

@@ -3,15 +3,17 @@
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime
 
+import asyncpg
 import pytest
 
 from mcp_rag import caching
 from mcp_rag.models import Answer, Citation, Delta, Filters, NewMessage, NoAnswer, Turn
 from mcp_rag.ports import Cache, Embedder, Reranker
+from mcp_rag.postgres.database import Database
 from mcp_rag.postgres.store import Store
 from mcp_rag.rag import Rag
 from tests.caching.redis_server import RedisServer
-from tests.conftest import Borrowed
+from tests.conftest import TEMPLATE, Borrowed, of_database
 
 QUESTION = "Where hangs the spare key of the boathouse?"
 KEY = NewMessage(text="The spare key of the boathouse hangs behind the barometer.", message_id="k")
@@ -153,6 +155,47 @@ async def test_no_tenant_gets_what_was_kept_for_another(
     assert isinstance(reply, NoAnswer)
     assert not cached
     await second.vectors.close()
+
+
+async def test_no_database_gets_what_was_kept_for_another(
+    rag: Rag, postgres: str, embedder: Embedder, reranker: Reranker, cache: Cache
+) -> None:
+    await asked(rag)
+    connection = await asyncpg.connect(postgres)
+    await connection.execute(f"CREATE DATABASE elsewhere TEMPLATE {TEMPLATE} STRATEGY file_copy")
+    other = of_database(postgres, "elsewhere")
+    owner = await asyncpg.connect(other)
+    await owner.execute("UPDATE tenant SET tombstone_key = 'another'")
+    await owner.close()
+    database = Database(url=other)
+    await database.open()
+    second = service(Store(database), embedder, reranker, cache)
+    await second.vectors.ready()
+    reply, cached = await asked(second)
+    assert isinstance(reply, NoAnswer)
+    assert not cached
+    await second.vectors.close()
+    await database.close()
+    await connection.execute("DROP DATABASE elsewhere WITH (FORCE)")
+    await connection.close()
+
+
+async def test_what_is_forgotten_is_kept_in_no_answer_either(rag: Rag, cache: Cache) -> None:
+    kept: list[str] = []
+    put = cache.put
+
+    async def noted(key: str, text: str) -> None:
+        kept.append(key)
+        await put(key, text)
+
+    cache.put = noted  # to know the key, and nothing else
+    await asked(rag)
+    (key,) = kept
+    assert "barometer" in (await cache.get(key) or "")
+    await rag.forget(conversation_ids=["key"], dry_run=True)
+    assert await cache.get(key)
+    await rag.forget(conversation_ids=["key"], dry_run=False)
+    assert await cache.get(key) is None
 
 
 async def test_an_answer_by_words_alone_is_not_kept(

@@ -65,3 +65,10 @@ def test_an_installed_wheel_runs_the_demo_from_a_folder_that_it_may_not_write(
     assert demo.returncode == 0, demo.stderr
     assert "conversation://" in demo.stdout
     assert not list(elsewhere.iterdir())
+
+
+def test_what_serves_imports_nothing_heavy_before_it_is_needed() -> None:
+    heavy = {"onnxruntime", "tokenizers", "torch", "anthropic", "openai", "redis", "detect_secrets"}
+    code = f"import sys, mcp_rag.server, mcp_rag.cli.app; print(sorted({heavy} & set(sys.modules)))"
+    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"

@@ -6,10 +6,10 @@ from mcp.server.mcpserver import Context, Resolve, Sample
 from mcp.types import CallToolResult, CreateMessageResult, SamplingMessage, TextContent
 from pydantic import Field
 
-from mcp_rag.models import Answer, Delta, Done, Drafted, Filters, NoAnswer, Reply, Sources, Turn
+from mcp_rag.models import Answer, Delta, Done, Drafted, NoAnswer, Reply, Sources, Turn
 from mcp_rag.tools import rendering
-from mcp_rag.tools.door import Service
-from mcp_rag.tools.parameters import ConversationId, Since, Source, Speaker, Tags, Until
+from mcp_rag.tools.door import Service, lending
+from mcp_rag.tools.parameters import ConversationId, Since, Source, Speaker, Tags, Until, filters_of
 
 History = Annotated[
     list[Turn] | None, Field(description="Earlier turns of this chat, if the question leans on them.")
@@ -32,12 +32,15 @@ async def sampled(
     declared = ctx.client_capabilities
     if not rag.asks_the_client or declared is None or declared.sampling is None:
         return None
+    if lending.get() == "declined":
+        return None
     # Asked for again in a later round it must be the same to the letter, so the time of day is left out.
     today = datetime.combine(datetime.now(UTC).date(), time(tzinfo=UTC))
-    filters = _filters(conversation_id, speaker, source, tags, since, until)
+    filters = filters_of(conversation_id, speaker, source, tags, since, until)
     request = await rag.prompt(question, filters=filters, history=history or (), now=today)
     if request is None:
         return None
+    lending.set("asked")
     message = SamplingMessage(role="user", content=TextContent(type="text", text=request.user))
     return Sample([message], system_prompt=request.system, max_tokens=request.max_tokens)
 
@@ -60,7 +63,7 @@ async def ask(
     Use it when the user wants the answer rather than a list; cite the addresses it gives. When nothing in
     the store answers, it says so and shows the nearest misses: tell the user that, do not guess.
     """
-    filters = _filters(conversation_id, speaker, source, tags, since, until)
+    filters = filters_of(conversation_id, speaker, source, tags, since, until)
     events = rag.answering(
         question, filters=filters, history=history or (), drafted=_draft(drafted) if drafted else None
     )
@@ -73,24 +76,6 @@ async def ask(
             if isinstance(event, Sources | Delta):
                 await ctx.report_progress(step, message=_progress(event))
     raise AssertionError("The last event is `Done`.")
-
-
-def _filters(
-    conversation_id: str | None,
-    speaker: str | None,
-    source: str | None,
-    tags: list[str] | None,
-    since: datetime | None,
-    until: datetime | None,
-) -> Filters:
-    return Filters(
-        conversation_id=conversation_id,
-        speaker=speaker,
-        source=source,
-        tags=tuple(tags or ()),
-        since=since,
-        until=until,
-    )
 
 
 def _draft(drafted: CreateMessageResult) -> Drafted:

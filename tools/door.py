@@ -3,12 +3,14 @@
 import inspect
 import json
 from collections.abc import Callable
-from typing import Annotated, Any, get_args
+from contextvars import ContextVar
+from typing import Annotated, Any, Literal, get_args
 
 from mcp.server.mcpserver import Context, Resolve
 from mcp.server.mcpserver.exceptions import ToolError
 from mcp.server.mcpserver.tools import Tool
 from mcp.server.mcpserver.utilities.func_metadata import FuncMetadata
+from mcp.shared.exceptions import MCPError
 from mcp.types import CallToolResult, TextContent, ToolAnnotations
 from pydantic import ValidationError
 
@@ -24,6 +26,9 @@ async def current_rag(ctx: Context[Any, Any]) -> Rag:
 
 
 Service = Annotated[Rag, Resolve(current_rag)]
+
+lending: ContextVar[Literal["not asked", "asked", "declined"]] = ContextVar("lending", default="not asked")
+"""Whether the client was asked for its model in this call, and would not lend it."""
 
 
 class Arguments(FuncMetadata):
@@ -43,7 +48,7 @@ class RagTool(Tool):
     ) -> Any:
         try:
             self._refuse_unknown(arguments)
-            result = await super().run(arguments, context, convert_result)
+            result = await self._run(arguments, context, convert_result)
         except InvalidInput as error:
             return told(error)
         except ToolError as error:
@@ -53,6 +58,17 @@ class RagTool(Tool):
                 return told(_invalid(error.__cause__))
             raise
         return _for_chatgpt(result) if _is_chatgpt(context) else result
+
+    async def _run(self, arguments: dict[str, Any], context: Context[Any, Any], convert_result: bool) -> Any:
+        """Once more without the client's model, where the client or its user declines to lend it."""
+        lending.set("not asked")
+        try:
+            return await super().run(arguments, context, convert_result)
+        except MCPError:
+            if lending.get() != "asked":
+                raise
+        lending.set("declined")
+        return await super().run(arguments, context, convert_result)
 
     def _refuse_unknown(self, arguments: dict[str, Any]) -> None:
         known = self.parameters["properties"]

@@ -3,7 +3,7 @@ from typing import Annotated, Literal
 from mcp.types import CallToolResult
 from pydantic import Field
 
-from mcp_rag.models import Filters, SearchResult
+from mcp_rag.models import SearchResult
 from mcp_rag.tools import rendering
 from mcp_rag.tools.door import Service
 from mcp_rag.tools.parameters import (
@@ -15,6 +15,7 @@ from mcp_rag.tools.parameters import (
     Speaker,
     Tags,
     Until,
+    filters_of,
 )
 
 
@@ -44,18 +45,10 @@ async def search(
     "none" means the store probably has nothing on it: rephrase once, then say so. Read around a hit with
     `fetch`.
     """
-    filters = Filters(
-        conversation_id=conversation_id,
-        speaker=speaker,
-        source=source,
-        tags=tuple(tags or ()),
-        since=since,
-        until=until,
-    )
     found = await rag.search(
         query,
         limit=limit,
-        filters=filters,
+        filters=filters_of(conversation_id, speaker, source, tags, since, until),
         cursor=cursor,
         whole=response_format == "detailed",
         context=context,

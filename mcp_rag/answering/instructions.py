@@ -84,7 +84,8 @@ def _rules(brief: Brief, *, data: str, form: str) -> str:
 def _asked(brief: Brief, fence: str) -> Iterator[str]:
     if brief.history:
         yield f"The earlier talk\n{_fenced(_told(brief.history), fence)}"
-    yield f"The question\n{sendable(brief.question)}"
+    times = "".join(f"\n({sendable(time)})" for time in brief.times)
+    yield f"The question\n{sendable(brief.question)}{times}"
 
 
 def _described(source: Evidence, now: datetime) -> str:

@@ -1,12 +1,13 @@
 """How many tokens a text has, without asking whoever will read it."""
 
 from functools import cache
-
-from tokenizers import Tokenizer
+from typing import TYPE_CHECKING
 
 from mcp_rag.embedding import catalogue
 from mcp_rag.local_models import locate
-from mcp_rag.local_models.onnx import open_tokenizer
+
+if TYPE_CHECKING:
+    from tokenizers import Tokenizer
 
 CARRIED = "bge-small-en-v1.5"
 
@@ -26,7 +27,9 @@ def count(text: str) -> int:
 
 
 @cache
-def _tokenizer() -> Tokenizer:
+def _tokenizer() -> "Tokenizer":
+    from mcp_rag.local_models.onnx import open_tokenizer  # It takes a quarter of a second to import.
+
     known = catalogue.find(CARRIED)
     assert known is not None
     return open_tokenizer(locate.carried_tokenizer(known))

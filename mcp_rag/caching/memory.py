@@ -37,6 +37,10 @@ class InProcess:
         while len(self._kept) > self._entries or self._characters > MAX_CHARACTERS:
             self._drop(next(iter(self._kept)))
 
+    async def drop(self, beginning: str) -> None:
+        for key in [key for key in self._kept if key.startswith(beginning)]:
+            self._drop(key)
+
     async def close(self) -> None:
         self._kept.clear()
         self._characters = 0

@@ -1,6 +1,7 @@
 """A cache in Redis, for processes that stand side by side. A Redis that fails is a cache that has nothing."""
 
 import asyncio
+import re
 import time
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
@@ -15,6 +16,8 @@ from mcp_rag.log import logger
 log = logger()
 
 PREFIX = "mcp-rag:answer:"
+SWEEP = 5.0
+"""Seconds for removing what was kept of something that was forgotten."""
 # The last is for what speaks, but not as Redis does: a length that is no number, a line without an end.
 _FAILURES = (RedisError, OSError, ValueError)
 
@@ -44,19 +47,30 @@ class Redis:
         name, value = _bytes(PREFIX + key), _bytes(text)
         await self._reply(lambda: self._client.set(name, value, ex=self._lifetime), self._unwritable)
 
+    async def drop(self, beginning: str) -> None:
+        """What Redis could not be asked to remove goes at the end of its lifetime."""
+        await self._reply(lambda: self._sweep(beginning), self._unwritable, patience=SWEEP)
+
+    async def _sweep(self, beginning: str) -> None:
+        pattern = re.sub(rb"([*?\[\]\\])", rb"\\\1", _bytes(PREFIX + beginning)) + b"*"
+        async for name in self._client.scan_iter(match=pattern, count=1000):
+            await self._client.unlink(name)
+
     async def close(self) -> None:
         with suppress(*_FAILURES):
             async with asyncio.timeout(self._patience):
                 await self._client.aclose()
 
-    async def _reply(self, ask: Callable[[], Awaitable[object]], refusal: "_Outage") -> object:
+    async def _reply(
+        self, ask: Callable[[], Awaitable[object]], refusal: "_Outage", *, patience: float | None = None
+    ) -> object:
         """What Redis replies, or None where it does not, refuses, or is left alone."""
         if self._absent.rests or refusal.rests:
             return None
         self._absent.rest()
         refusal.rest()
         try:
-            async with asyncio.timeout(self._patience):
+            async with asyncio.timeout(patience or self._patience):
                 reply = await ask()
         except ResponseError as error:
             self._absent.end()

@@ -4,6 +4,7 @@ import asyncio
 import re
 from collections.abc import AsyncIterator, Callable
 from dataclasses import replace
+from datetime import UTC, datetime
 from typing import Any
 
 import asyncpg
@@ -255,6 +256,27 @@ async def test_a_model_reads_no_more_tokens_and_passages_than_it_may(
     ]
     assert numbers[0] == 2
     assert 1 <= numbers[1] < LIMITS.passages
+
+
+async def test_earlier_turns_take_room_from_the_passages(
+    library: Store, opened: Open, service: Service
+) -> None:
+    rag = opened(library, limits=replace(LIMITS, tokens=1500))
+    await rag.vectors.ready()
+    await rag.ask(RENT)
+    await rag.ask(RENT, history=[Turn(role="user", text="Hafenstraße, the harbour. " * 70)])
+    alone, after = (
+        len(re.findall(r"^Source \d+$", asked.said_by("user"), re.MULTILINE)) for asked in service.requests
+    )
+    assert 1 <= after < alone
+
+
+async def test_the_days_that_a_question_means_are_given_with_it(rag: Rag, service: Service) -> None:
+    now = datetime(2026, 5, 20, 12, tzinfo=UTC)
+    await rag.ask(f"{RENT[:-1]} last month?", now=now)
+    told = service.requests[0].said_by("user")
+    assert "(last month: from 2026-04-01 and before 2026-05-01)" in told
+    assert "2026-05-20" in service.requests[0].said_by("system")
 
 
 async def test_a_question_that_leans_on_earlier_turns_is_given_with_them(rag: Rag, service: Service) -> None:

@@ -21,7 +21,7 @@ from mcp_rag.postgres.database import Database
 from mcp_rag.postgres.store import Store
 from mcp_rag.rag import Rag
 from tests.answering.openai_server import KEY, MODEL, Asked, Hold, Reply, Service
-from tests.conftest import Borrowed
+from tests.conftest import Borrowed, eventually
 from tests.serving import serve as serve
 
 RENT = {"question": "What rent did we agree on for Hafenstraße 12?"}
@@ -48,8 +48,7 @@ async def _serving(rag: Rag | None) -> AsyncIterator[httpx2.AsyncClient]:
     server = uvicorn.Server(uvicorn.Config(app, port=port, log_level="critical", ws="none", lifespan="off"))
     serving = asyncio.create_task(server.serve())
     async with httpx2.AsyncClient(base_url=f"http://127.0.0.1:{port}", timeout=60) as client:
-        while not server.started:
-            await asyncio.sleep(0.01)
+        await eventually(lambda: asyncio.sleep(0, server.started))
         yield client
     server.should_exit = True
     await serving

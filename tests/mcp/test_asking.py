@@ -7,14 +7,14 @@ from typing import Any
 
 import pytest
 from mcp.client import Client
-from mcp.types import CreateMessageRequestParams, CreateMessageResult, TextContent
+from mcp.types import CreateMessageRequestParams, CreateMessageResult, ErrorData, TextContent
 
 from mcp_rag.ports import Embedder
 from mcp_rag.postgres.database import Database
 from mcp_rag.postgres.store import Store
 from mcp_rag.rag import Rag
 from mcp_rag.server import create_server
-from tests.conftest import Borrowed
+from tests.conftest import Borrowed, eventually
 
 ERAS = ("legacy", "2026-07-28")
 RENT = "What rent did we agree on for Hafenstraße 12?"
@@ -89,6 +89,17 @@ async def test_a_lent_model_is_not_asked_about_what_the_store_does_not_hold(serv
     assert not lent.read
 
 
+async def test_who_declines_to_lend_a_model_gets_quotes(server: Any) -> None:
+    async def declines(_: Any, params: CreateMessageRequestParams) -> ErrorData:
+        return ErrorData(code=-1, message="User rejected sampling request")
+
+    async with Client(server, mode="legacy", sampling_callback=declines) as client:
+        reply = await client.call_tool("ask", {"question": RENT})
+    assert not reply.is_error, reply.content
+    assert reply.structured_content["account"]["provider"] == "extractive"
+    assert AGREED in reply.structured_content["text"]
+
+
 @pytest.mark.parametrize("era", ERAS)
 async def test_progress_tells_what_is_read_and_what_is_verified(server: Any, era: str) -> None:
     told: list[tuple[float, str | None]] = []
@@ -98,8 +109,7 @@ async def test_progress_tells_what_is_read_and_what_is_verified(server: Any, era
 
     async with Client(server, mode=era) as client:
         await client.call_tool("ask", {"question": RENT}, progress_callback=progress)
-        while len(told) < 2:
-            await asyncio.sleep(0.01)
+        await eventually(lambda: asyncio.sleep(0, len(told) >= 2))
     steps, messages = zip(*told, strict=True)
     assert list(steps) == sorted(set(steps))
     assert messages[0].startswith("Reading ")
