@@ -1,11 +1,10 @@
 """Claude writes, over Anthropic's Messages API or a service that speaks it, and cites of itself."""
 
 from collections.abc import AsyncGenerator, Callable, Mapping
-from contextlib import aclosing
 from typing import TYPE_CHECKING
 
 from mcp_rag.answering import instructions
-from mcp_rag.answering.lazy import Lazy
+from mcp_rag.answering.provider import Provider
 from mcp_rag.answering.service import Meter, Service
 from mcp_rag.answering.writing import Writing
 from mcp_rag.models import Claim, Evidence, Quote, Spent, Wanted
@@ -19,35 +18,26 @@ if TYPE_CHECKING:
 Event = Mapping[str, object]
 
 
-class AnthropicAnswerer:
+class AnthropicAnswerer(Provider["Connection"]):
     """The port `Answerer`. `timeout`: seconds until the first word comes, and from one to the next."""
 
     name = "anthropic"
 
     def __init__(self, model: str, *, api_key: str, url: str, max_tokens: int = 1024, timeout: float) -> None:
-        self.model = model
-        self._service = Service("MCP_RAG_ANTHROPIC", url.strip(), model, api_key.strip(), timeout)
-        self._max_tokens = max_tokens
-        self._connection = Lazy(self._connect, self._service.closed)
-
-    async def write(self, brief: Brief) -> AsyncGenerator[Claim | Wanted | Spent]:
-        reading = Reading(brief, self._service)
-        connection = await self._connection.get()
-        events = connection.events(*request(brief), max_tokens=self._max_tokens)
-        async with aclosing(events):
-            async for event in events:
-                for piece in reading.feed(event):
-                    yield piece
-        for piece in reading.end():
-            yield piece
-
-    async def close(self) -> None:
-        await self._connection.close()
+        super().__init__(
+            Service("MCP_RAG_ANTHROPIC", url.strip(), model, api_key.strip(), timeout), max_tokens
+        )
 
     def _connect(self) -> "Connection":
-        from mcp_rag.answering.anthropic_sdk import Connection  # It takes a second to import.
+        from mcp_rag.answering.anthropic_sdk import Connection
 
         return Connection(self._service)
+
+    def _events(self, connection: "Connection", brief: Brief) -> AsyncGenerator[object]:
+        return connection.events(*request(brief), max_tokens=self._max_tokens)
+
+    def _reading(self, brief: Brief) -> "Reading":
+        return Reading(brief, self._service)
 
 
 class Reading:

@@ -1,12 +1,11 @@
 """Any service that speaks OpenAI's chat completions: OpenAI, Ollama, vLLM, llama.cpp, and others."""
 
 from collections.abc import AsyncGenerator, Mapping
-from contextlib import aclosing
 from typing import TYPE_CHECKING
 
 from mcp_rag.answering import instructions
-from mcp_rag.answering.lazy import Lazy
 from mcp_rag.answering.marked import Marked
+from mcp_rag.answering.provider import Provider
 from mcp_rag.answering.service import Meter, Service
 from mcp_rag.models import Claim, Spent, Wanted
 from mcp_rag.ports import Brief
@@ -15,7 +14,7 @@ if TYPE_CHECKING:
     from mcp_rag.answering.openai_sdk import Connection
 
 
-class OpenAIAnswerer:
+class OpenAIAnswerer(Provider["Connection"]):
     """The port `Answerer`. `timeout`: seconds until the first word comes, and from one to the next."""
 
     name = "openai"
@@ -23,30 +22,19 @@ class OpenAIAnswerer:
     def __init__(
         self, model: str, *, api_key: str | None, url: str, max_tokens: int = 1024, timeout: float
     ) -> None:
-        self.model = model
         key = api_key.strip() if api_key else None
-        self._service = Service("MCP_RAG_OPENAI", url.strip(), model, key or None, timeout)
-        self._max_tokens = max_tokens
-        self._connection = Lazy(self._connect, self._service.closed)
-
-    async def write(self, brief: Brief) -> AsyncGenerator[Claim | Wanted | Spent]:
-        reading = Reading(brief, self._service)
-        connection = await self._connection.get()
-        chunks = connection.chunks(*instructions.prompt(brief), max_tokens=self._max_tokens)
-        async with aclosing(chunks):
-            async for chunk in chunks:
-                for piece in reading.feed(chunk):
-                    yield piece
-        for piece in reading.end():
-            yield piece
-
-    async def close(self) -> None:
-        await self._connection.close()
+        super().__init__(Service("MCP_RAG_OPENAI", url.strip(), model, key or None, timeout), max_tokens)
 
     def _connect(self) -> "Connection":
-        from mcp_rag.answering.openai_sdk import Connection  # It takes a second to import.
+        from mcp_rag.answering.openai_sdk import Connection
 
         return Connection(self._service)
+
+    def _events(self, connection: "Connection", brief: Brief) -> AsyncGenerator[object]:
+        return connection.chunks(*instructions.prompt(brief), max_tokens=self._max_tokens)
+
+    def _reading(self, brief: Brief) -> "Reading":
+        return Reading(brief, self._service)
 
 
 class Reading:
