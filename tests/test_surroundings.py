@@ -189,7 +189,7 @@ async def test_what_stood_around_a_forgotten_message_is_made_again_at_once(
     await rag.ingest("talk", [*said, NewMessage(speaker="Ana", text="The old boat.")])
     await eventually(lambda: all_embedded(rag))
     await rag.forget(conversation_ids=["talk"], position=1, dry_run=False)
-    assert [row["name"] for row in await owner.fetch(NAMES, "talk")] == []
+    assert "zed" not in [row["name"] for row in await owner.fetch(NAMES, "talk")]
 
     async def made_again() -> bool:
         return await lengths(owner) == [3] and await all_embedded(rag)
