@@ -13,7 +13,7 @@ from contextlib import aclosing
 from dataclasses import replace
 from datetime import UTC, datetime
 
-from mcp_rag import content, grounding, lexicon, ranking
+from mcp_rag import content, grounding, lexicon
 from mcp_rag.answering import instructions
 from mcp_rag.answering.client import Client
 from mcp_rag.answering.extractive import Extractive
@@ -28,7 +28,6 @@ from mcp_rag.models import (
     Answer,
     Citation,
     Claim,
-    Confidence,
     Delta,
     Done,
     Drafted,
@@ -115,7 +114,7 @@ class Asking:
     async def prompt(self, asked: Asked) -> Prompt | None:
         """What a model elsewhere is to read; None where the store has nothing to answer with."""
         found = await self._look_up(asked, asked.looked_up)
-        if _certainty(found) == "none":
+        if found.confidence == "none":
             return None
         brief = replace(self._briefs.of(asked, found, model=True), may_search=False)
         system, user = instructions.prompt(await self._briefs.redacted(brief))
@@ -131,7 +130,7 @@ class Asking:
     ) -> AsyncGenerator[Delta | Citation | Done]:
         quoting = Extractive(lambda texts: self._likeness(found, texts))
         writer = writer or quoting
-        if _certainty(found) == "none":
+        if found.confidence == "none":
             reason = "The store holds nothing that answers this."
             yield Done(reply=_no_answer(reason, found, ledger.account(quoting)))
             return
@@ -246,10 +245,6 @@ class Asking:
         return f"{self._tenant_id}:{hashlib.sha256(json.dumps(parts).encode()).hexdigest()}"
 
 
-def _certainty(found: Found) -> Confidence:
-    return ranking.confidence(found.ranked, found.question)
-
-
 def _reply(draft: Draft, found: Found, writer: Answerer, ledger: Ledger) -> Answer | NoAnswer:
     unborne = draft.left_out if writer.model is not None else 0
     if unborne:
@@ -260,7 +255,7 @@ def _reply(draft: Draft, found: Found, writer: Answerer, ledger: Ledger) -> Answ
         return Answer(
             text=draft.text,
             citations=tuple(draft.citations),
-            confidence=_certainty(found),
+            confidence=found.confidence,
             account=account,
         )
     if not unborne:

@@ -9,11 +9,12 @@ so further ones follow, and the statement stops reading when it has its fill. (A
 Anh and Moffat, "Pruned Query Evaluation Using Pre-Computed Impacts", 2006.)
 """
 
-from collections import Counter
+from collections import Counter, deque
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from itertools import combinations, product
 from math import log1p, prod
+from typing import NamedTuple
 
 from mcp_rag import lexicon
 from mcp_rag.lexicon import Asked
@@ -54,18 +55,28 @@ class Plan:
     """Combinations of `WIDTH` entries, end to end, to be read in this order: passages that have all three."""
 
 
-@dataclass(frozen=True)
-class _Combination:
+class _Demand(NamedTuple):
+    """A word at a level."""
+
+    entry: int
+    bits: int
+    """One for this level of this word, and for those below it."""
+    promise: float
+    share: float
+    """Of all passages, those that meet it."""
+
+
+class _Combination(NamedTuple):
     entries: tuple[int, ...]
-    demands: int
-    """A bit for each level that is demanded of each word, and for those below it; none where it may lack."""
+    bits: int
+    """Those of all its demands."""
     promise: float
     expected: float
     """How many passages it selects if words occur independently of one another."""
 
     def holds(self, other: "_Combination") -> bool:
         """Whether it selects all that the other selects."""
-        return not self.demands & ~other.demands
+        return not self.bits & ~other.bits
 
 
 def entries(terms: Iterable[int]) -> list[int]:
@@ -132,45 +143,59 @@ def _divide(words: Iterable[Word], budget: int) -> tuple[list[Word], list[Word]]
 
 def _combinations(words: list[Word], passages: int) -> list[_Combination]:
     """Every combination of some of the words at some level each, the highest promise first."""
+    demands = [_demands(word, place, passages) for place, word in enumerate(words)]
     found = [
-        _combination(words, dict(zip(places, levels, strict=True)), passages)
+        _combination(chosen, passages)
         for size in range(1, len(words) + 1)
-        for places in combinations(range(len(words)), size)
+        for some in combinations(demands, size)
         # Three words at once are few passages already.
-        for levels in product(range(len(LEAST) if size < WIDTH else 2), repeat=size)
+        for chosen in product(*(each if size < WIDTH else each[:2] for each in some))
     ]
     return sorted(found, key=lambda combination: -combination.promise)
 
 
-def _combination(words: list[Word], levels: dict[int, int], passages: int) -> _Combination:
-    chosen = [(words[place], level) for place, level in levels.items()]
+def _demands(word: Word, place: int, passages: int) -> list[_Demand]:
+    """One for each level; `place` is the word's among those that are combined."""
+    return [
+        _Demand(
+            lexicon.entry(word.term, level),
+            bits=(2 << level) - 1 << len(LEAST) * place,
+            promise=word.weight * least,
+            share=word.found[level] / passages,
+        )
+        for level, least in enumerate(LEAST)
+    ]
+
+
+def _combination(demands: tuple[_Demand, ...], passages: int) -> _Combination:
     return _Combination(
-        entries=tuple(lexicon.entry(word.term, level) for word, level in chosen),
-        demands=sum((2 << level) - 1 << len(LEAST) * place for place, level in levels.items()),
-        promise=sum(word.weight * LEAST[level] for word, level in chosen),
-        expected=passages * prod(word.found[level] / passages for word, level in chosen),
+        entries=tuple([each.entry for each in demands]),
+        bits=sum([each.bits for each in demands]),
+        promise=sum([each.promise for each in demands]),
+        expected=passages * prod([each.share for each in demands]),
     )
 
 
 def _in_tiers(ordered: list[_Combination], budget: int) -> list[_Combination]:
-    chosen: list[_Combination] = []
+    """What each tier adds to those before it."""
+    rest, widest, chosen = deque(ordered), list[_Combination](), list[_Combination]()
     for tier in TIERS:
-        wider = _choose(ordered, tier * budget)
-        chosen += [each for each in wider if not any(other.holds(each) for other in chosen)]
+        widest = _widened(widest, rest, tier * budget)
+        chosen += [each for each in widest if not any(other.holds(each) for other in chosen)]
     return chosen
 
 
-def _choose(ordered: Iterable[_Combination], budget: float) -> list[_Combination]:
-    chosen: list[_Combination] = []
-    expected = 0.0
-    for combination in ordered:
-        if any(other.holds(combination) for other in chosen):
-            continue
-        others = [other for other in chosen if not combination.holds(other)]
-        wider = combination.expected + sum(other.expected for other in others)
-        if wider > budget and expected >= TOO_FEW:
-            break
-        chosen, expected = [*others, combination], wider
+def _widened(chosen: list[_Combination], rest: deque[_Combination], budget: float) -> list[_Combination]:
+    """With the next of the rest, for as long as the budget has room for what all are expected to select."""
+    expected = sum(each.expected for each in chosen)
+    while rest:
+        if not any(other.holds(rest[0]) for other in chosen):
+            others = [other for other in chosen if not rest[0].holds(other)]
+            wider = rest[0].expected + sum(other.expected for other in others)
+            if wider > budget and expected >= TOO_FEW:
+                break
+            chosen, expected = [*others, rest[0]], wider
+        rest.popleft()
     return chosen
 
 

@@ -2,14 +2,15 @@
 
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
 
-from mcp_rag import cursors
-from mcp_rag.models import Address, Candidate, Hit, Message, SearchResult
+from mcp_rag import cursors, ranking
+from mcp_rag.models import Address, Candidate, Confidence, Hit, Message, SearchResult
 from mcp_rag.questions import Question
-from mcp_rag.ranking import Ranked, certainty, confidence
+from mcp_rag.ranking import Ranked
 from mcp_rag.snippets import snippet
 
 SNIPPET = 320
@@ -44,13 +45,23 @@ class Found:
     neighbours: Mapping[Place, Sequence[Message]] = field(default_factory=dict)
     """The messages beside those that are to be shown."""
 
+    @cached_property
+    def certainty(self) -> float:
+        """How likely it is that the store holds what was asked for, 0 to 1."""
+        return ranking.certainty(self.ranked, self.question)
+
+    @cached_property
+    def confidence(self) -> Confidence:
+        """The same in words."""
+        return ranking.confidence(self.certainty, self.ranked)
+
     def page(self, shown: Sequence[Hit], *, start: int, wanted: int, asked: object) -> SearchResult:
         """The hits that are shown, from `start` on, of those that were `wanted`."""
         end = start + len(shown)
         return SearchResult(
             results=tuple(shown),
-            confidence=confidence(self.ranked, self.question),
-            certainty=round(certainty(self.ranked, self.question), 3),
+            confidence=self.confidence,
+            certainty=round(self.certainty, 3),
             mode="lexical" if self.lexical else "hybrid",
             total=len(self.ranked),
             omitted=wanted - len(shown),

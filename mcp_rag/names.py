@@ -170,6 +170,8 @@ def _kept(name: str) -> str:
 
 
 def _folded(text: str) -> str:
+    if text.isascii():
+        return text.lower()
     parts = unicodedata.normalize("NFKD", text.casefold())
     # Classes up to 9 belong to their letters: the marks of kana, the vowel signs of Indic scripts.
     return unicodedata.normalize("NFC", "".join(c for c in parts if unicodedata.combining(c) <= 9))

@@ -193,9 +193,8 @@ UNRELATED = -6.0
 no answered question in 194, and of 3 % of those that nothing answers."""
 
 
-def confidence(ranked: Sequence[Ranked], question: Question) -> Confidence:
+def confidence(certain: float, ranked: Sequence[Ranked]) -> Confidence:
     """`certainty` in words; where it is low, what the second stage has read decides whether there is any."""
-    certain = certainty(ranked, question)
     if certain >= SURE:
         return "high"
     logits = [item.logit for item in ranked if item.logit is not None]
@@ -213,8 +212,9 @@ def certainty(ranked: Sequence[Ranked], question: Question) -> float:
     found = [item.candidate for item in ranked if not item.of_part]
     ahead = 0.0
     if question.speakers:
-        theirs = [each for each in found if _is_theirs(each, question)]
-        others = [each for each in found if not _is_theirs(each, question)]
+        theirs, others = list[Candidate](), list[Candidate]()
+        for each in found:
+            (theirs if _is_theirs(each, question) else others).append(each)
         ahead = _best_coverage(theirs) - _best_coverage(others)
         found = theirs
     else:

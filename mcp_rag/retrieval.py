@@ -121,7 +121,7 @@ def _dated(question: Question, found: Sequence[Found]) -> list[Period]:
     periods = [
         event.period(each.ranked[0].candidate.sent_at)
         for event, each in zip(question.events, found, strict=True)
-        if each.ranked and ranking.confidence(each.ranked, each.question) == "high"
+        if each.ranked and each.confidence == "high"
     ]
     return [period for period in periods if period is not None]
 

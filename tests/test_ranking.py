@@ -29,7 +29,8 @@ def rank(found: list[Candidate], **traits: object) -> list[Ranked]:
 
 
 def confidence(ranked: list[Ranked], **traits: object) -> Confidence:
-    return ranking.confidence(ranked, replace(PLAIN_QUESTION, **traits))  # type: ignore[arg-type]
+    question = replace(PLAIN_QUESTION, **traits)  # type: ignore[arg-type]
+    return ranking.confidence(ranking.certainty(ranked, question), ranked)
 
 
 def candidate(key: int, **scores: float | int | str | None) -> Candidate:

@@ -40,8 +40,9 @@ from mcp_rag.postgres.surroundings import Surroundings
 
 LEG_DEPTH = 100
 """Passages that each leg contributes to the ranking."""
-POSTINGS = 5_000
-"""Passages that a question's words may select to be scored: with 10,000 no answer was better."""
+POSTINGS = 3_000
+"""Passages that a question's words may select to be scored. 300 questions to 100,000 passages had the same
+first ten as with all of them scored, and of the first hundred 99.97 %; with 2,000 99.5 %."""
 EXACT_SCAN = 20_000
 """Passages up to which a scope is scanned exactly; beyond it the vector index answers."""
 
