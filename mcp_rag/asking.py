@@ -48,7 +48,7 @@ from mcp_rag.vectors import Vectors
 
 NEAREST = 3
 """Near misses that come with the word that nothing answers."""
-VERSION = 1
+VERSION = 2
 """Raised with every change of how answers are made: what was kept before is made again."""
 
 

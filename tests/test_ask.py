@@ -1,3 +1,5 @@
+from datetime import UTC, datetime
+
 import pytest
 
 from mcp_rag.models import Answer, Filters, NewMessage, NoAnswer
@@ -122,3 +124,29 @@ async def test_a_quote_is_verified_against_the_text_as_it_is_now(rag: Rag) -> No
     answer = await rag.ask("What is the code of the boathouse?")
     assert isinstance(answer, Answer)
     assert [c.quote for c in answer.citations] == ["The code of the boathouse is 1174."]
+
+
+async def test_sources_that_differ_are_said_to_and_the_newest_comes_first(rag: Rag) -> None:
+    said = [
+        ("The ferry to the island leaves at 9 in the morning.", 3),
+        ("The ferry to the island leaves at 11 in the morning from now on.", 17),
+        ("I have bought lemons for the cake.", 20),
+    ]
+    for text, day in said:
+        message = NewMessage(text=text, speaker="Ana", sent_at=datetime(2026, 3, day, tzinfo=UTC))
+        await rag.ingest("ferry", [message])
+    await rag.vectors.drain()
+    answer = await rag.ask("When does the ferry to the island leave?")
+    assert isinstance(answer, Answer)
+    assert [c.quote for c in answer.citations[:2]] == [said[1][0], said[0][0]]
+    assert answer.text.startswith("The sources differ; the newest comes first.\nAna (2026-03-17)")
+
+
+async def test_sources_that_agree_are_not_said_to_differ(rag: Rag) -> None:
+    for day in (3, 17):
+        text = "The ferry to the island leaves at 9 in the morning."
+        message = NewMessage(text=text, speaker="Ana", sent_at=datetime(2026, 3, day, tzinfo=UTC))
+        await rag.ingest(f"day {day}", [message])
+    await rag.vectors.drain()
+    answer = await rag.ask("When does the ferry to the island leave?")
+    assert "differ" not in answer.text

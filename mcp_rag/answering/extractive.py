@@ -2,8 +2,9 @@
 
 from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
 from datetime import UTC, datetime
-from itertools import islice
+from itertools import combinations, islice
 
+from mcp_rag.answering.disagreement import differ
 from mcp_rag.models import Claim, Evidence, Quote, Spent, Wanted
 from mcp_rag.ports import Brief
 
@@ -25,6 +26,7 @@ SURE_HIT = 0.6
 READABLE, LONGEST = 280, 600
 """Characters: a quote takes in neighbouring sentences up to the first, and never exceeds the second."""
 OLDEST = datetime(1, 1, 2, tzinfo=UTC)
+DIFFERENT = "The sources differ; the newest comes first."
 
 Sentence = tuple[str, float]
 """A sentence with the space after it, and its likeness to the question."""
@@ -49,13 +51,13 @@ class Extractive:
             for source, (item, sentences) in enumerate(zip(read, split, strict=True))
             if (text := _matter(sentences, -1 if item.hit.score >= SURE_HIT else best - WITHIN))
         ][:QUOTES]
-
-        def newest_of_the_best(quote: Quote) -> tuple[bool, float]:
-            as_good = alike[quote.source] >= best - AS_GOOD
-            return not as_good, -(read[quote.source].hit.date or OLDEST).timestamp() if as_good else 0
-
-        for quote in sorted(quotes, key=newest_of_the_best):
-            yield Claim(text=f"\n{_said(read[quote.source], quote.text)}", quotes=(quote,))
+        as_good = [quote for quote in quotes if alike[quote.source] >= best - AS_GOOD]
+        as_good.sort(key=lambda quote: read[quote.source].hit.date or OLDEST, reverse=True)
+        said = [_best(split[quote.source]) for quote in as_good]
+        introduction = DIFFERENT if any(differ(*two) for two in combinations(said, 2)) else ""
+        for quote in [*as_good, *(quote for quote in quotes if quote not in as_good)]:
+            yield Claim(text=f"{introduction}\n{_said(read[quote.source], quote.text)}", quotes=(quote,))
+            introduction = ""
 
     async def close(self) -> None:
         """There is nothing to give back."""
@@ -64,6 +66,10 @@ class Extractive:
         texts = [text for item in read for text in item.sentences if text.strip()][:SENTENCES]
         scored = iter(zip(texts, await self._likeness(texts), strict=True))
         return [list(islice(scored, sum(1 for text in item.sentences if text.strip()))) for item in read]
+
+
+def _best(sentences: Sequence[Sentence]) -> str:
+    return max(sentences, key=lambda sentence: sentence[1])[0]
 
 
 def _matter(sentences: Sequence[Sentence], threshold: float) -> str:

@@ -40,9 +40,12 @@ Compare = Annotated[
     Path | None,
     typer.Option(metavar="PATH", help="Compare with an earlier run; in a folder, with SET.trec."),
 ]
-Answers = Annotated[bool, typer.Option("--answers", help="Score evidence, answers in hits, and certainty.")]
-Ask = Annotated[
-    bool, typer.Option("--ask", help="Put the questions to ask too, and score what it refuses. Slow.")
+Answers = Annotated[
+    bool,
+    typer.Option(
+        "--answers",
+        help="Score evidence and certainty, and what ask answers and refuses of 300 of each kind.",
+    ),
 ]
 Accurate = Annotated[
     bool, typer.Option("--accurate", help="Search with the second stage, which reads what was found.")
@@ -68,7 +71,6 @@ def evaluate(
     out: Out = None,
     compare: Compare = None,
     answers: Answers = False,
-    ask: Ask = False,
     accurate: Accurate = False,
     judgements: Judgements = None,
     depth: Depth = 100,
@@ -87,7 +89,6 @@ def evaluate(
         depth=depth,
         accurate=accurate,
         answers=answers,
-        ask=ask,
         out=out,
         compare=compare,
     )

@@ -10,15 +10,15 @@ from mcp_rag.evaluation.asking import Found
 from mcp_rag.evaluation.dataset import Dataset, Question
 from mcp_rag.evaluation.loading import Places, Progress
 from mcp_rag.evaluation.measures import SESSION_MEASURES, Difference, Figure
-from mcp_rag.evaluation.sample import Sample, choose
+from mcp_rag.evaluation.sample import Sample, choose, spread
 from mcp_rag.models import Frozen
 from mcp_rag.rag import Rag
 
 Stage = Callable[[str, str, int], AbstractContextManager[Progress]]
 """What is done, the unit and how many of it; gives what is told of each that is done."""
 
-MOVED = 300
-"""Questions that are asked of another's conversations too."""
+ASKED = 300
+"""Questions of each kind that are put to `ask`, at equal distances: each takes as long as ten searches."""
 
 
 @dataclass(frozen=True)
@@ -31,7 +31,6 @@ class Wishes:
     depth: int = 100
     accurate: bool = False
     answers: bool = False
-    ask: bool = False
     out: Path | None = None
     compare: Path | None = None
 
@@ -173,29 +172,35 @@ async def _with_answers(
     wishes: Wishes,
     stage: Stage,
 ) -> Report:
+    if not wishes.answers:
+        return report
     known, unknown = sample.answerable, sample.unanswerable
-    if wishes.answers:
-        evidence = tuple(answers.evidence(dataset, known, found))
-        certainty = answers.certainty(known, unknown, found)
-        report = report.model_copy(update={"evidence": evidence, "certainty": certainty})
-    if wishes.ask:
-        moved = _moved(known)
-        with stage("Asking", "questions", len(known) + len(unknown) + len(moved)) as done:
-            replies = await asking.ask(rag, (*known, *unknown), progress=done)
-            elsewhere = await asking.ask(rag, moved, progress=done)
-        refusal = answers.refusal(known, unknown, replies, list(elsewhere.values()))
-        report = report.model_copy(update={"refusal": refusal})
-    return report
+    return report.model_copy(
+        update={
+            "evidence": tuple(answers.evidence(dataset, known, found)),
+            "certainty": answers.certainty(known, unknown, found),
+            "refusal": await _asked(rag, spread(known, ASKED), spread(unknown, ASKED), stage),
+        }
+    )
+
+
+async def _asked(
+    rag: Rag, known: Sequence[Question], unknown: Sequence[Question], stage: Stage
+) -> answers.Refusal:
+    moved = _moved(known)
+    with stage("Asking", "questions", len(known) + len(unknown) + len(moved)) as done:
+        replies = await asking.ask(rag, (*known, *unknown), progress=done)
+        elsewhere = await asking.ask(rag, moved, progress=done)
+    return answers.refusal(known, unknown, replies, list(elsewhere.values()))
 
 
 def _moved(questions: Sequence[Question]) -> list[Question]:
-    """Some of them, at equal distances, each asked of the conversations of the next group."""
+    """Each asked of the conversations of the next group."""
     groups = sorted({question.group for question in questions})
     if len(groups) < 2:
         return []
     following = dict(zip(groups, [*groups[1:], groups[0]], strict=True))
-    some = questions[:: max(1, len(questions) // MOVED)]
-    return [replace(question, group=following[question.group]) for question in some]
+    return [replace(question, group=following[question.group]) for question in questions]
 
 
 def _ids(questions: Sequence[Question]) -> list[str]:

@@ -9,6 +9,7 @@ from typing import Any
 
 import asyncpg
 import pytest
+from mcp.client import Client
 
 from mcp_rag import caching
 from mcp_rag.answering.guarded import Guarded
@@ -20,8 +21,9 @@ from mcp_rag.ports import Embedder, Reranker
 from mcp_rag.postgres.database import Database
 from mcp_rag.postgres.store import Store
 from mcp_rag.rag import Rag
+from mcp_rag.server import create_server
 from tests.answering.openai_server import KEY, MODEL, Asked, Cut, Hold, Reply, Service, refusal
-from tests.conftest import Borrowed
+from tests.conftest import Borrowed, eventually
 
 RENT = "What rent did we agree on for Hafenstraße 12?"
 AGREED = "1,720 cold per month"
@@ -203,7 +205,7 @@ async def test_where_the_model_is_late_what_was_said_is_quoted_without_it(
     assert isinstance(reply, Answer)
     assert reply.account.provider == "extractive"
     assert "MCP_RAG_ANSWERING_SECONDS" in (reply.account.notice or "")
-    assert await asyncio.to_thread(service.left.wait, 30)
+    assert await asyncio.to_thread(service.left.wait, 10)
 
 
 async def test_what_a_model_had_said_before_it_broke_off_stays(rag: Rag, service: Service) -> None:
@@ -240,7 +242,28 @@ async def test_who_goes_away_stops_the_model(rag: Rag, service: Service) -> None
         if isinstance(event, Delta):
             break
     await events.aclose()
-    assert await asyncio.to_thread(service.left.wait, 30)
+    assert await asyncio.to_thread(service.left.wait, 10)
+
+
+@pytest.mark.parametrize("era", ["legacy", "2026-07-28"])
+async def test_a_call_over_mcp_that_is_cancelled_stops_the_model(
+    rag: Rag, service: Service, era: str
+) -> None:
+    service.writes = lambda asked: Reply(
+        [*truthful(asked).pieces, " And there is more to come of this", Hold()]
+    )
+
+    async def current() -> Rag:
+        return rag
+
+    async def asked() -> bool:
+        return bool(service.requests)
+
+    async with Client(create_server(current), mode=era) as client:
+        call = asyncio.create_task(client.call_tool("ask", {"question": RENT}))
+        await eventually(asked)
+        call.cancel()
+        assert await asyncio.to_thread(service.left.wait, 10)
 
 
 async def test_a_model_reads_no_more_tokens_and_passages_than_it_may(

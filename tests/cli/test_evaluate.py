@@ -73,7 +73,7 @@ def test_every_wish_is_granted_and_told_in_one_run(evaluating: Command, garden: 
     (garden / "stricter.tsv").write_text("q0\trow0\t1\nq3\trow6\t1\n")
     earlier = tmp_path / "earlier.trec"
     earlier.write_text("q0 Q0 row5 1 1.0 other\nq3 Q0 row6 1 1.0 other\n")
-    wishes = ("--all", "--judgements", "stricter.tsv", "--compare", earlier, "--accurate", "--ask")
+    wishes = ("--all", "--judgements", "stricter.tsv", "--compare", earlier, "--accurate", "--answers")
     told = evaluating("eval", garden, *wishes).out
     rows = [line.split() for line in told.splitlines()]
     assert told.splitlines()[1].endswith(", accurate")

@@ -60,7 +60,9 @@ async def test_a_worse_run_is_told_from_a_better_one(rag: Rag, tmp_path: Path) -
 
 
 async def test_what_ask_answers_and_refuses_is_counted(rag: Rag, tmp_path: Path) -> None:
-    report = await evaluate(rag, dataset.read(sets.garden(tmp_path)), Wishes(ask=True, limit=2), unwatched)
+    report = await evaluate(
+        rag, dataset.read(sets.garden(tmp_path)), Wishes(answers=True, limit=2), unwatched
+    )
     assert report.refusal is not None
     assert report.refusal.answered_answerable.of == 2
     assert report.refusal.answered_unanswerable.of == 2
