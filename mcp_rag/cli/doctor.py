@@ -11,6 +11,7 @@ from mcp_rag import __version__
 from mcp_rag.cli import clients, output, ports
 from mcp_rag.cli.checks import Check, bad, failed, fine, poor, skipped
 from mcp_rag.cli.clients import Client
+from mcp_rag.cli.doctor_answers import answering_check, keeping_check
 from mcp_rag.cli.doctor_store import database_checks, model_checks, reranking_check
 from mcp_rag.cli.install import PREFIX
 from mcp_rag.cli.output import Shown, block, visible
@@ -43,7 +44,9 @@ async def examined() -> Examination:
             of_model, model = await model_checks(settings)
             of_model.append(await reranking_check(settings))
             of_database = await database_checks(settings, model)
-        checks += [_settings(), *of_database, *of_model, _disk(settings), _runtime_folder(), _port(settings)]
+            of_answers = [await answering_check(settings), await keeping_check(settings)]
+        checks += [_settings(), *of_database, *of_model, *of_answers]
+        checks += [_disk(settings), _runtime_folder(), _port(settings)]
     checks += [_client(client) for client in Client]
     return Examination(ok=all(check.verdict != "fail" for check in checks), checks=tuple(checks))
 

@@ -2,18 +2,22 @@
 
 import json
 import socket
+from collections.abc import Callable
 from typing import Any
 
 import asyncpg
 
 from mcp_rag.cli.checks import Check
 from mcp_rag.cli.clients import NAME
+from tests.answering.openai_server import Service
 from tests.cli.command import Command
+from tests.serving import serve as serve
 
 CHECKS = {
     "Program", "Settings", "Database", "pgvector", "Row security", "Schema", "Contents", "Vectors",
     "Model of the store", "Model files", "Test embedding", "Reranking model", "Data folder",
-    "Resident server", "Port of serve", "Claude Desktop", "Claude Code", "VS Code", "Cursor",
+    "Answers", "Kept answers", "Resident server", "Port of serve",
+    "Claude Desktop", "Claude Code", "VS Code", "Cursor",
 }  # fmt: skip
 
 
@@ -90,3 +94,31 @@ def test_a_reranking_model_that_is_missing_is_a_warning_and_one_turned_off_is_no
     assert "MCP_RAG_RERANKING_MODEL" in checks(missing)["Reranking model"].remedy
     off = nowhere.with_environment(MCP_RAG_RERANKING_PROVIDER="none")("doctor", "--json", code=1).document
     assert checks(off)["Reranking model"].verdict == "skip"
+
+
+def test_who_writes_answers_and_where_they_are_kept_is_looked_at(anywhere: Command) -> None:
+    nowhere = anywhere.with_environment(MCP_RAG_DATABASE_URL="postgresql://nobody@127.0.0.1:1/nothing")
+    found = checks(nowhere("doctor", "--json", code=1).document)
+    assert (found["Answers"].verdict, found["Kept answers"].verdict) == ("ok", "ok")
+    down = nowhere.with_environment(
+        MCP_RAG_OPENAI_URL="http://127.0.0.1:1/v1", MCP_RAG_REDIS_URL="redis://127.0.0.1:1"
+    )
+    found = checks(down("doctor", "--json", code=1).document)
+    assert (found["Answers"].verdict, found["Kept answers"].verdict) == ("warn", "warn")
+    assert "MCP_RAG_OPENAI_URL" in found["Answers"].remedy
+    assert "MCP_RAG_REDIS_URL" in found["Kept answers"].remedy
+    keyless = nowhere.with_environment(MCP_RAG_ANSWERER="anthropic", MCP_RAG_REDIS_URL="http://127.0.0.1")
+    found = checks(keyless("doctor", "--json", code=1).document)
+    assert (found["Answers"].verdict, found["Kept answers"].verdict) == ("fail", "fail")
+
+
+def test_a_service_that_runs_is_found_and_not_called(anywhere: Command, serve: Callable[..., str]) -> None:
+    model = Service()
+    running = anywhere.with_environment(
+        MCP_RAG_DATABASE_URL="postgresql://nobody@127.0.0.1:1/nothing",
+        MCP_RAG_OPENAI_URL=f"{serve(model.app)}/v1",
+    )
+    found = checks(running("doctor", "--json", code=1).document)
+    assert found["Answers"].verdict == "ok"
+    assert found["Answers"].found.startswith("openai, ")
+    assert model.requests == []
