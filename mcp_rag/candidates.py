@@ -25,6 +25,9 @@ TIERS = 0.3, 1.0, 3.0, 10.0, 30.0
 """Shares of the budget that are expected to be selected, one after the other."""
 TOO_FEW = 150
 """While fewer candidates than this are expected, the next combination is taken whatever it costs."""
+ENOUGH, DEAR = 800, 30_000
+"""Once so many candidates are expected, no combination is taken whose rarest demand has so many entries: the
+index reads them all. Among a million passages one common word takes half the time, and nothing is lost."""
 LEAST = (0.75, *lexicon.LEVELS)
 """What a word weighs at least in a passage, by its level. At 0 a guess: very long ones have less."""
 
@@ -62,8 +65,8 @@ class _Demand(NamedTuple):
     bits: int
     """One for this level of this word, and for those below it."""
     promise: float
-    share: float
-    """Of all passages, those that meet it."""
+    found: int
+    """The passages that meet it."""
 
 
 class _Combination(NamedTuple):
@@ -73,6 +76,8 @@ class _Combination(NamedTuple):
     promise: float
     expected: float
     """How many passages it selects if words occur independently of one another."""
+    read: int
+    """How many entries the index reads for it: those of its rarest demand."""
 
     def holds(self, other: "_Combination") -> bool:
         """Whether it selects all that the other selects."""
@@ -143,7 +148,7 @@ def _divide(words: Iterable[Word], budget: int) -> tuple[list[Word], list[Word]]
 
 def _combinations(words: list[Word], passages: int) -> list[_Combination]:
     """Every combination of some of the words at some level each, the highest promise first."""
-    demands = [_demands(word, place, passages) for place, word in enumerate(words)]
+    demands = [_demands(word, place) for place, word in enumerate(words)]
     found = [
         _combination(chosen, passages)
         for size in range(1, len(words) + 1)
@@ -154,14 +159,14 @@ def _combinations(words: list[Word], passages: int) -> list[_Combination]:
     return sorted(found, key=lambda combination: -combination.promise)
 
 
-def _demands(word: Word, place: int, passages: int) -> list[_Demand]:
+def _demands(word: Word, place: int) -> list[_Demand]:
     """One for each level; `place` is the word's among those that are combined."""
     return [
         _Demand(
             lexicon.entry(word.term, level),
             bits=(2 << level) - 1 << len(LEAST) * place,
             promise=word.weight * least,
-            share=word.found[level] / passages,
+            found=word.found[level],
         )
         for level, least in enumerate(LEAST)
     ]
@@ -172,7 +177,8 @@ def _combination(demands: tuple[_Demand, ...], passages: int) -> _Combination:
         entries=tuple([each.entry for each in demands]),
         bits=sum([each.bits for each in demands]),
         promise=sum([each.promise for each in demands]),
-        expected=passages * prod([each.share for each in demands]),
+        expected=passages * prod([each.found / passages for each in demands]),
+        read=min([each.found for each in demands]),
     )
 
 
@@ -194,7 +200,8 @@ def _widened(chosen: list[_Combination], rest: deque[_Combination], budget: floa
             wider = rest[0].expected + sum(other.expected for other in others)
             if wider > budget and expected >= TOO_FEW:
                 break
-            chosen, expected = [*others, rest[0]], wider
+            if rest[0].read < DEAR or expected < ENOUGH:
+                chosen, expected = [*others, rest[0]], wider
         rest.popleft()
     return chosen
 

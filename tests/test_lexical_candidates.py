@@ -108,6 +108,15 @@ def test_a_plan_reads_rare_words_whole_and_combines_the_others(found: list[int],
     assert bool(common) == bool(plan.all_of)
 
 
+def test_a_list_of_very_many_passages_is_read_only_while_there_are_few_candidates() -> None:
+    def entries_read(strong: int) -> list[int]:
+        counts = {lexicon.EVERY_PASSAGE: 1_000_000, 5: 200_000, lexicon.entry(5, 1): strong}
+        return candidates.plan({5: Asked(1, 0)}, counts, budget=3_000).all_of
+
+    assert 5 in entries_read(strong=500)
+    assert set(entries_read(strong=1_000)) == {lexicon.entry(5, 1)}
+
+
 def test_a_word_that_no_passage_has_weighs_most_and_selects_nothing() -> None:
     plan = candidates.plan({5: Asked(1, 0), 6: Asked(2, 1)}, {lexicon.EVERY_PASSAGE: 100, 6: 10}, budget=50)
     weights = {word.term: word.weight for word in plan.words}
