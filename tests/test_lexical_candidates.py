@@ -110,7 +110,7 @@ def test_a_plan_reads_rare_words_whole_and_combines_the_others(found: list[int],
 
 def test_a_list_of_very_many_passages_is_read_only_while_there_are_few_candidates() -> None:
     def entries_read(strong: int) -> list[int]:
-        counts = {lexicon.EVERY_PASSAGE: 1_000_000, 5: 200_000, lexicon.entry(5, 1): strong}
+        counts = {lexicon.EVERY_PASSAGE: 1_000_000, 5: 80_000, lexicon.entry(5, 1): strong}
         return candidates.plan({5: Asked(1, 0)}, counts, budget=3_000).all_of
 
     assert 5 in entries_read(strong=500)
