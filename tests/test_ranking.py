@@ -288,11 +288,17 @@ def test_what_others_say_about_a_person_counts_and_what_they_say_to_her_does_not
 def test_what_the_second_stage_makes_of_the_best_counts_as_much_as_what_was_found() -> None:
     found = rank([candidate(key, similarity=0.9, coverage=1.0, lexical=9.0 - key) for key in (1, 2, 3)])
     assert confidence(rerank(found, [-9.0, 8.0])) == "high"
-    assert confidence(rerank(found, [-9.0, -8.0])) == "low"
+    assert confidence(rerank(found, [-9.0, -4.5])) == "low"
     assert confidence(rerank(found, [None, None])) == "high"
     doubtful = rank([candidate(1, similarity=0.62, coverage=0.4), candidate(2)])
     assert confidence(doubtful) == "low"
-    assert confidence(rerank(doubtful, [-9.0, -9.0])) == "none"
+    assert confidence(rerank(doubtful, [-4.5, -9.0])) == "none"
+
+
+def test_where_nothing_that_was_read_is_related_nothing_answers() -> None:
+    found = rank([candidate(key, similarity=0.9, coverage=1.0, lexical=9.0 - key) for key in (1, 2, 3)])
+    assert confidence(found) == "high"
+    assert confidence(rerank(found, [-9.0, -8.0])) == "none"
 
 
 def test_the_second_stage_judges_by_what_was_said_by_or_of_the_person_that_is_asked_about() -> None:
