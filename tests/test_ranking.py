@@ -290,7 +290,7 @@ def test_what_the_second_stage_makes_of_the_best_counts_as_much_as_what_was_foun
     assert confidence(rerank(found, [-9.0, 8.0])) == "high"
     assert confidence(rerank(found, [-9.0, -4.5])) == "low"
     assert confidence(rerank(found, [None, None])) == "high"
-    doubtful = rank([candidate(1, similarity=0.62, coverage=0.4), candidate(2)])
+    doubtful = rank([candidate(1, similarity=0.6, coverage=0.4), candidate(2)])
     assert confidence(doubtful) == "low"
     assert confidence(rerank(doubtful, [-4.5, -9.0])) == "none"
 
