@@ -53,7 +53,7 @@ class Found:
     @cached_property
     def confidence(self) -> Confidence:
         """The same in words."""
-        return ranking.confidence(self.certainty)
+        return ranking.confidence(self.certainty, self.ranked)
 
     def page(self, shown: Sequence[Hit], *, start: int, wanted: int, asked: object) -> SearchResult:
         """The hits that are shown, from `start` on, of those that were `wanted`."""
