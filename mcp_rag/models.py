@@ -1,6 +1,7 @@
 """The nouns of the service. All are frozen; times are aware datetimes."""
 
 import operator
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Annotated, Literal, Self
@@ -145,6 +146,27 @@ class Filters(Frozen):
     tags: tuple[str, ...] = Field((), description="Only conversations with all of these tags.")
     since: datetime | None = Field(None, description="Only messages from then on, ISO 8601.")
     until: datetime | None = Field(None, description="Only messages before then, ISO 8601.")
+
+    @classmethod
+    def of(
+        cls,
+        *,
+        conversation_id: str | None = None,
+        speaker: str | None = None,
+        source: str | None = None,
+        tags: Sequence[str] | None = None,
+        since: datetime | None = None,
+        until: datetime | None = None,
+    ) -> Self:
+        """From what a caller gave, tags in a list or not at all."""
+        return cls(
+            conversation_id=conversation_id,
+            speaker=speaker,
+            source=source,
+            tags=tuple(tags or ()),
+            since=since,
+            until=until,
+        )
 
 
 EVERYTHING = Filters()

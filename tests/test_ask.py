@@ -142,6 +142,16 @@ async def test_sources_that_differ_are_said_to_and_the_newest_comes_first(rag: R
     assert answer.text.startswith("The sources differ; the newest comes first.\nAna (2026-03-17)")
 
 
+async def test_where_sources_that_differ_have_no_date_none_is_said_to_be_the_newest(rag: Rag) -> None:
+    for hour in (9, 11):
+        text = f"The ferry to the island leaves at {hour} in the morning."
+        await rag.ingest(f"at {hour}", [NewMessage(text=text, speaker="Ana")])
+    await rag.vectors.drain()
+    answer = await rag.ask("When does the ferry to the island leave?")
+    assert isinstance(answer, Answer)
+    assert answer.text.startswith("The sources differ.\nAna")
+
+
 async def test_sources_that_agree_are_not_said_to_differ(rag: Rag) -> None:
     for day in (3, 17):
         text = "The ferry to the island leaves at 9 in the morning."

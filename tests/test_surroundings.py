@@ -200,6 +200,18 @@ async def test_what_stood_around_a_forgotten_message_is_made_again_at_once(
     await rag.vectors.close()
 
 
+async def test_what_stood_around_a_forgotten_message_is_gone_with_it(
+    rag: Rag, owner: asyncpg.Connection
+) -> None:
+    said = [("Ana", "The boat is here."), ("Zed", "Which boat?"), ("Ana", "The old boat.")]
+    await rag.ingest("talk", [NewMessage(speaker=speaker, text=text) for speaker, text in said])
+    await rag.vectors.drain()
+    await rag.forget(conversation_ids=["talk"], position=1, dry_run=False)
+    assert [row["name"] for row in await owner.fetch(NAMES, "talk")] == []
+    await rag.vectors.drain()
+    assert [row["name"] for row in await owner.fetch(NAMES, "talk")] == ["ana"]
+
+
 async def all_embedded(rag: Rag) -> bool:
     return (await rag.status()).pending == 0
 

@@ -6,10 +6,10 @@ from mcp.server.mcpserver import Context, Resolve, Sample
 from mcp.types import CallToolResult, CreateMessageResult, SamplingMessage, TextContent
 from pydantic import Field
 
-from mcp_rag.models import Answer, Delta, Done, Drafted, NoAnswer, Reply, Sources, Turn
+from mcp_rag.models import Answer, Delta, Done, Drafted, Filters, NoAnswer, Reply, Sources, Turn
 from mcp_rag.tools import rendering
 from mcp_rag.tools.door import Service, lending
-from mcp_rag.tools.parameters import ConversationId, Since, Source, Speaker, Tags, Until, filters_of
+from mcp_rag.tools.parameters import ConversationId, Since, Source, Speaker, Tags, Until
 
 History = Annotated[
     list[Turn] | None, Field(description="Earlier turns of this chat, if the question leans on them.")
@@ -36,7 +36,9 @@ async def sampled(
         return None
     # Asked for again in a later round it must be the same to the letter, so the time of day is left out.
     today = datetime.combine(datetime.now(UTC).date(), time(tzinfo=UTC))
-    filters = filters_of(conversation_id, speaker, source, tags, since, until)
+    filters = Filters.of(
+        conversation_id=conversation_id, speaker=speaker, source=source, tags=tags, since=since, until=until
+    )
     request = await rag.prompt(question, filters=filters, history=history or (), now=today)
     if request is None:
         return None
@@ -63,7 +65,9 @@ async def ask(
     Use it when the user wants the answer rather than a list; cite the addresses it gives. When nothing in
     the store answers, it says so and shows the nearest misses: tell the user that, do not guess.
     """
-    filters = filters_of(conversation_id, speaker, source, tags, since, until)
+    filters = Filters.of(
+        conversation_id=conversation_id, speaker=speaker, source=source, tags=tags, since=since, until=until
+    )
     events = rag.answering(
         question, filters=filters, history=history or (), drafted=_draft(drafted) if drafted else None
     )

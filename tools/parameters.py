@@ -5,8 +5,6 @@ from typing import Annotated
 
 from pydantic import Field
 
-from mcp_rag.models import Filters
-
 ConversationId = Annotated[str | None, Field(description="Only in it.")]
 Speaker = Annotated[str | None, Field(description="Who said it, e.g. 'user'.")]
 Source = Annotated[str | None, Field(description="E.g. 'claude'.")]
@@ -15,21 +13,3 @@ Since = Annotated[datetime | None, Field(description="Only from then on, ISO 860
 Until = Annotated[datetime | None, Field(description="Only before then, ISO 8601.")]
 Cursor = Annotated[str | None, Field(description="next_cursor of a page.")]
 MaxTokens = Annotated[int, Field(ge=400, le=10_000, description="For the whole result.")]
-
-
-def filters_of(
-    conversation_id: str | None,
-    speaker: str | None,
-    source: str | None,
-    tags: list[str] | None,
-    since: datetime | None,
-    until: datetime | None,
-) -> Filters:
-    return Filters(
-        conversation_id=conversation_id,
-        speaker=speaker,
-        source=source,
-        tags=tuple(tags or ()),
-        since=since,
-        until=until,
-    )

@@ -3,7 +3,7 @@ from typing import Annotated, Literal
 from mcp.types import CallToolResult
 from pydantic import Field
 
-from mcp_rag.models import SearchResult
+from mcp_rag.models import Filters, SearchResult
 from mcp_rag.tools import rendering
 from mcp_rag.tools.door import Service
 from mcp_rag.tools.parameters import (
@@ -15,7 +15,6 @@ from mcp_rag.tools.parameters import (
     Speaker,
     Tags,
     Until,
-    filters_of,
 )
 
 
@@ -48,7 +47,14 @@ async def search(
     found = await rag.search(
         query,
         limit=limit,
-        filters=filters_of(conversation_id, speaker, source, tags, since, until),
+        filters=Filters.of(
+            conversation_id=conversation_id,
+            speaker=speaker,
+            source=source,
+            tags=tags,
+            since=since,
+            until=until,
+        ),
         cursor=cursor,
         whole=response_format == "detailed",
         context=context,

@@ -26,7 +26,8 @@ SURE_HIT = 0.6
 READABLE, LONGEST = 280, 600
 """Characters: a quote takes in neighbouring sentences up to the first, and never exceeds the second."""
 OLDEST = datetime(1, 1, 2, tzinfo=UTC)
-DIFFERENT = "The sources differ; the newest comes first."
+DIFFERENT = "The sources differ; the newest comes first.", "The sources differ."
+"""What is said of quotes that do, with dates and without."""
 
 Sentence = tuple[str, float]
 """A sentence with the space after it, and its likeness to the question."""
@@ -53,8 +54,9 @@ class Extractive:
         ][:QUOTES]
         as_good = [quote for quote in quotes if alike[quote.source] >= best - AS_GOOD]
         as_good.sort(key=lambda quote: read[quote.source].hit.date or OLDEST, reverse=True)
-        said = [_best(split[quote.source]) for quote in as_good]
-        introduction = DIFFERENT if any(differ(*two) for two in combinations(said, 2)) else ""
+        introduction = _introduction(
+            [(_best(split[quote.source]), read[quote.source].hit.date) for quote in as_good]
+        )
         for quote in [*as_good, *(quote for quote in quotes if quote not in as_good)]:
             yield Claim(text=f"{introduction}\n{_said(read[quote.source], quote.text)}", quotes=(quote,))
             introduction = ""
@@ -66,6 +68,14 @@ class Extractive:
         texts = [text for item in read for text in item.sentences if text.strip()][:SENTENCES]
         scored = iter(zip(texts, await self._likeness(texts), strict=True))
         return [list(islice(scored, sum(1 for text in item.sentences if text.strip()))) for item in read]
+
+
+def _introduction(said: Sequence[tuple[str, datetime | None]]) -> str:
+    """That the sentences, each with its date, differ; nothing if no two do."""
+    pairs = [(one, other) for one, other in combinations(said, 2) if differ(one[0], other[0])]
+    if not pairs:
+        return ""
+    return DIFFERENT[not all(one[1] and other[1] for one, other in pairs)]
 
 
 def _best(sentences: Sequence[Sentence]) -> str:

@@ -14,10 +14,6 @@ from mcp_rag.settings import Settings
 PATIENCE = 5
 """Seconds that a service has to take a connection."""
 KEY = "doctor"
-WITHOUT_A_SERVICE = {
-    "extractive": "quotes, without a model",
-    "sampling": "the client's own model where it lends that, otherwise quotes",
-}
 PORTS = {"http": 80, "https": 443}
 
 
@@ -30,7 +26,10 @@ async def answering_check(settings: Settings) -> Check:
     except RagError as error:
         return failed(name, error)
     if writer is None:
-        return fine(name, WITHOUT_A_SERVICE.get(settings.answerer, WITHOUT_A_SERVICE["sampling"]))
+        lent = (
+            "" if settings.answerer == "extractive" else "the client's own model where it lends that, else "
+        )
+        return fine(name, f"{lent}quotes")
     await writer.close()
     anthropic = writer.name == "anthropic"
     url = settings.anthropic_url if anthropic else settings.openai_url or compose.OPENAI
@@ -39,7 +38,7 @@ async def answering_check(settings: Settings) -> Check:
         setting = "MCP_RAG_ANTHROPIC_URL" if anthropic else "MCP_RAG_OPENAI_URL"
         return poor(
             name,
-            f"{found}, and {urlsplit(url).hostname} takes no connection: passages are quoted",
+            f"{found}, and its URL takes no connection: passages are quoted",
             f"Check {setting} and that the service runs.",
         )
     return fine(name, found)
@@ -72,7 +71,10 @@ async def _takes_connections(url: str) -> bool:
     try:
         async with asyncio.timeout(PATIENCE):
             _, writer = await asyncio.open_connection(parts.hostname, parts.port or PORTS.get(parts.scheme))
-    except OSError:  # TimeoutError is one.
+    except (
+        OSError,
+        ValueError,
+    ):  # TimeoutError is an OSError; ValueError: it is no URL with a host and a port.
         return False
     with closing(writer):
         return True

@@ -5,8 +5,6 @@ from typing import Annotated
 
 import typer
 
-from mcp_rag.models import Filters
-
 
 def moment(text: str) -> datetime:
     """A date or a time as ISO 8601 writes it."""
@@ -36,22 +34,3 @@ Until = Annotated[
 ]
 Cursor = Annotated[str | None, typer.Option(help="Go on where the page before ended.", metavar="CURSOR")]
 Words = Annotated[list[str], typer.Argument(metavar="WORD", show_default=False)]
-
-
-def filters(
-    *,
-    conversation_id: str | None = None,
-    speaker: str | None = None,
-    source: str | None = None,
-    tags: list[str] | None = None,
-    since: datetime | None = None,
-    until: datetime | None = None,
-) -> Filters:
-    return Filters(
-        conversation_id=conversation_id,
-        speaker=speaker,
-        source=source,
-        tags=tuple(tags or ()),
-        since=since,
-        until=until,
-    )

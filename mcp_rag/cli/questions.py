@@ -19,6 +19,7 @@ from mcp_rag.models import (
     Done,
     Explanation,
     Extract,
+    Filters,
     NoAnswer,
     SearchResult,
     Status,
@@ -54,7 +55,7 @@ def search(
 
     By words and by meaning, best first. Exits with 1 when the store holds nothing on it.
     """
-    filters = options.filters(
+    filters = Filters.of(
         conversation_id=conversation_id,
         speaker=speaker,
         source=source,
@@ -109,7 +110,7 @@ def explain(
     question's words; *speaker*, *time* and *dated*, it is by whom, from when, and says when, as was asked;
     *asking*, less for questions; *reranker*, the second stage's own score.
     """
-    filters = options.filters(
+    filters = Filters.of(
         conversation_id=conversation_id,
         speaker=speaker,
         source=source,
@@ -157,7 +158,7 @@ def ask(
     know.
     """
     earlier = _turns(history) if history else []
-    filters = options.filters(
+    filters = Filters.of(
         conversation_id=conversation_id,
         speaker=speaker,
         source=source,
@@ -230,7 +231,7 @@ def list_conversations(
 
     In a pipe: id, messages, last day, source and title, between tabs.
     """
-    filters = options.filters(source=source, tags=tags, since=since, until=until)
+    filters = Filters.of(source=source, tags=tags, since=since, until=until)
 
     async def listed(rag: Rag) -> ConversationPage:
         return await rag.list_conversations(filters=filters, title=title, limit=limit, cursor=cursor)

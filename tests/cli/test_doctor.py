@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 import asyncpg
+import pytest
 
 from mcp_rag.cli.checks import Check
 from mcp_rag.cli.clients import NAME
@@ -110,6 +111,14 @@ def test_who_writes_answers_and_where_they_are_kept_is_looked_at(anywhere: Comma
     keyless = nowhere.with_environment(MCP_RAG_ANSWERER="anthropic", MCP_RAG_REDIS_URL="http://127.0.0.1")
     found = checks(keyless("doctor", "--json", code=1).document)
     assert (found["Answers"].verdict, found["Kept answers"].verdict) == ("fail", "fail")
+
+
+@pytest.mark.parametrize("url", ["http://localhost:http/v1", "localhost", "http://"])
+def test_an_address_that_is_none_is_a_warning(anywhere: Command, url: str) -> None:
+    wrong = anywhere.with_environment(
+        MCP_RAG_DATABASE_URL="postgresql://nobody@127.0.0.1:1/nothing", MCP_RAG_OPENAI_URL=url
+    )
+    assert checks(wrong("doctor", "--json", code=1).document)["Answers"].verdict == "warn"
 
 
 def test_a_service_that_runs_is_found_and_not_called(anywhere: Command, serve: Callable[..., str]) -> None:
