@@ -17,6 +17,7 @@ from mcp_rag.errors import InvalidInput
 from mcp_rag.evaluation import dataset as sets
 from mcp_rag.evaluation import report, scratch
 from mcp_rag.evaluation.answers import QUOTES, Certainty, Evidence, Refusal, Share
+from mcp_rag.evaluation.calibration import Level, OfEach, Threshold
 from mcp_rag.evaluation.dataset import Dataset
 from mcp_rag.evaluation.extra import required
 from mcp_rag.evaluation.measures import Difference, Figure
@@ -160,10 +161,17 @@ def told(found: Report, *, by_category: bool) -> Iterator[Shown]:
         yield _means("adversarial, apart", found.adversarial)
     if found.differences:
         yield _differences(found.differences)
+    yield from _of_answers(found)
+
+
+def _of_answers(found: Report) -> Iterator[Shown]:
     if found.evidence:
         yield _evidence(found.evidence)
     if found.certainty:
         yield _certainty(found.certainty)
+    if found.calibration:
+        yield _thresholds(found.calibration.thresholds)
+        yield _levels(found.calibration.levels)
     if found.refusal:
         yield _refusal(found.refusal)
 
@@ -257,6 +265,24 @@ def _certainty(certainty: Certainty) -> Table:
     )
 
 
+_KINDS = "what is answered", "what nothing answers", "of another's conversations"
+
+
+def _thresholds(thresholds: Iterable[Threshold]) -> Table:
+    return _table(
+        ("to let pass", "certainty", *_KINDS),
+        ((f"{each.wanted:.2f}", _share(each.certainty), *_each(each.passing)) for each in thresholds),
+    )
+
+
+def _levels(levels: Iterable[Level]) -> Table:
+    return _table(("confidence", *_KINDS), ((each.confidence, *_each(each.said)) for each in levels))
+
+
+def _each(of: OfEach) -> tuple[str, ...]:
+    return tuple(_known(each) for each in (of.answerable, of.unanswerable, of.elsewhere))
+
+
 def _refusal(refusal: Refusal) -> Table:
     return _table(
         ("ask", "share", "questions"),
@@ -279,7 +305,11 @@ def _table(head: tuple[str, ...], rows: Iterable[tuple[str, ...]]) -> Table:
 
 
 def _of(what: str, share: Share) -> tuple[str, ...]:
-    return what, "" if share.share is None else _share(share.share), f"{share.of:,}"
+    return what, _known(share), f"{share.of:,}"
+
+
+def _known(share: Share) -> str:
+    return "" if share.share is None else _share(share.share)
 
 
 def _share(value: float) -> str:

@@ -7,14 +7,12 @@ from typing import Any, TypeVar
 
 from mcp_rag.evaluation.dataset import Question
 from mcp_rag.evaluation.loading import Places, Progress
-from mcp_rag.models import Answer, Filters, Hit, NoAnswer, SearchResult
+from mcp_rag.models import Answer, Confidence, Filters, Hit, NoAnswer, SearchResult
 from mcp_rag.rag import LARGEST_PAGE, Rag
 
 T = TypeVar("T")
 
 AT_ONCE = 4
-CERTAINTY = {"high": 1.0, "low": 0.5, "none": 0.0}
-"""A number for each level of confidence, for results that carry no finer one."""
 
 
 @dataclass(frozen=True)
@@ -26,6 +24,7 @@ class Found:
     texts: tuple[str, ...]
     """The passages that were found, one to each row."""
     certainty: float
+    confidence: Confidence
     lexical: bool
     """It went by words alone."""
     notice: str | None
@@ -85,18 +84,14 @@ async def _found(rag: Rag, question: Question, places: Places, depth: int, optio
             best.setdefault(row, text)
     kept = list(best.items())[:depth]
     rows, texts = tuple(row for row, _ in kept), tuple(text for _, text in kept)
-    return Found(rows, texts, certainty(first), first.mode == "lexical", first.notice)
+    return Found(
+        rows, texts, first.certainty, first.confidence, lexical=first.mode == "lexical", notice=first.notice
+    )
 
 
 def by_row(hits: Iterable[Hit], places: Places) -> list[tuple[str, str]]:
     """The row of each hit, and the hit's text."""
     return [(places[hit.conversation_id, hit.position], hit.text) for hit in hits]
-
-
-def certainty(result: SearchResult) -> float:
-    """How sure the product is that the store answers; higher is surer."""
-    finer = getattr(result, "certainty", None)
-    return CERTAINTY[result.confidence] if finer is None else float(finer)
 
 
 async def _each(

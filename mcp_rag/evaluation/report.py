@@ -7,6 +7,7 @@ from pathlib import Path
 
 from mcp_rag.evaluation import answers, asking, loading, measures, runs
 from mcp_rag.evaluation.asking import Found
+from mcp_rag.evaluation.calibration import Calibration, calibrate
 from mcp_rag.evaluation.dataset import Dataset, Question
 from mcp_rag.evaluation.loading import Places, Progress
 from mcp_rag.evaluation.measures import SESSION_MEASURES, Difference, Figure
@@ -64,6 +65,7 @@ class Report(Frozen):
     differences: tuple[Difference, ...] = ()
     evidence: tuple[answers.Evidence, ...] = ()
     certainty: answers.Certainty | None = None
+    calibration: Calibration | None = None
     refusal: answers.Refusal | None = None
 
 
@@ -78,7 +80,7 @@ async def evaluate(rag: Rag, dataset: Dataset, wishes: Wishes, stage: Stage) -> 
     before = runs.read(wishes.compare) if wishes.compare else None
     sample = choose(dataset, limit=wishes.limit, everything=wishes.everything)
     places = await _stored(rag, dataset, sample, stage)
-    found = await _searched(rag, dataset, sample, places, wishes, stage)
+    found = await _searched(rag, _to_search(dataset, sample, wishes), places, wishes, stage)
     run = {question: each.rows for question, each in found.items()}
     if wishes.out:
         runs.write(wishes.out, run)
@@ -95,7 +97,17 @@ async def evaluate(rag: Rag, dataset: Dataset, wishes: Wishes, stage: Stage) -> 
         # A question that the earlier run does not have was not asked then, rather than without success.
         earlier = measures.score(before, dataset.qrels, [name for name in scored.questions if name in before])
         report = report.model_copy(update={"differences": tuple(measures.compare(scored, earlier))})
-    return await _with_answers(rag, report, dataset, sample, found, wishes, stage)
+    if not wishes.answers:
+        return report
+    elsewhere = await _searched(rag, _moved(sample.answerable), places, wishes, stage)
+    return report.model_copy(
+        update={
+            "evidence": tuple(answers.evidence(dataset, sample.answerable, found)),
+            "certainty": answers.certainty(sample.answerable, sample.unanswerable, found),
+            "calibration": _calibration(sample, found, elsewhere),
+            "refusal": await _asked(rag, sample, stage),
+        }
+    )
 
 
 async def _stored(rag: Rag, dataset: Dataset, sample: Sample, stage: Stage) -> Places:
@@ -108,13 +120,14 @@ async def _stored(rag: Rag, dataset: Dataset, sample: Sample, stage: Stage) -> P
     return places
 
 
+def _to_search(dataset: Dataset, sample: Sample, wishes: Wishes) -> list[Question]:
+    judged = [each for each in sample.unanswerable if wishes.answers or each.id in dataset.adversarial_qrels]
+    return [*sample.answerable, *judged]
+
+
 async def _searched(
-    rag: Rag, dataset: Dataset, sample: Sample, places: Places, wishes: Wishes, stage: Stage
+    rag: Rag, questions: Sequence[Question], places: Places, wishes: Wishes, stage: Stage
 ) -> dict[str, Found]:
-    unanswerable = sample.unanswerable
-    if not wishes.answers:
-        unanswerable = [question for question in unanswerable if question.id in dataset.adversarial_qrels]
-    questions = (*sample.answerable, *unanswerable)
     with stage("Searching", "questions", len(questions)) as done:
         return await asking.search(
             rag, questions, places, depth=wishes.depth, accurate=wishes.accurate, progress=done
@@ -163,30 +176,18 @@ def _adversarial(run: runs.Run, dataset: Dataset, sample: Sample) -> list[Figure
     return measures.figures(measures.score(run, dataset.adversarial_qrels, _ids(sample.unanswerable)))
 
 
-async def _with_answers(
-    rag: Rag,
-    report: Report,
-    dataset: Dataset,
-    sample: Sample,
-    found: Mapping[str, Found],
-    wishes: Wishes,
-    stage: Stage,
-) -> Report:
-    if not wishes.answers:
-        return report
-    known, unknown = sample.answerable, sample.unanswerable
-    return report.model_copy(
-        update={
-            "evidence": tuple(answers.evidence(dataset, known, found)),
-            "certainty": answers.certainty(known, unknown, found),
-            "refusal": await _asked(rag, spread(known, ASKED), spread(unknown, ASKED), stage),
-        }
+def _calibration(
+    sample: Sample, found: Mapping[str, Found], elsewhere: Mapping[str, Found]
+) -> Calibration | None:
+    return calibrate(
+        [(question, found[question.id]) for question in sample.answerable],
+        [(question, found[question.id]) for question in sample.unanswerable],
+        [(question, elsewhere[question.id]) for question in _moved(sample.answerable)],
     )
 
 
-async def _asked(
-    rag: Rag, known: Sequence[Question], unknown: Sequence[Question], stage: Stage
-) -> answers.Refusal:
+async def _asked(rag: Rag, sample: Sample, stage: Stage) -> answers.Refusal:
+    known, unknown = spread(sample.answerable, ASKED), spread(sample.unanswerable, ASKED)
     moved = _moved(known)
     with stage("Asking", "questions", len(known) + len(unknown) + len(moved)) as done:
         replies = await asking.ask(rag, (*known, *unknown), progress=done)

@@ -92,7 +92,7 @@ def _found(rows: list[str], last_text: str = "", sure: float = 0.0) -> Found:
     texts = ["" for _ in rows]
     if texts:
         texts[-1 if len(rows) > 5 else 0] = last_text
-    return Found(tuple(rows), tuple(texts), sure, lexical=False, notice=None)
+    return Found(tuple(rows), tuple(texts), sure, "high", lexical=False, notice=None)
 
 
 def _question(name: str, *correct: str) -> Question:

@@ -31,6 +31,20 @@ async def test_adversarial_and_unanswerable_questions_stay_out_of_recall(rag: Ra
     assert (report.certainty.questions, report.certainty.answerable_share) == (7, 5 / 7)
 
 
+async def test_certainty_is_calibrated_on_one_group_and_judged_on_the_other(rag: Rag, tmp_path: Path) -> None:
+    report = await evaluate(rag, dataset.read(sets.garden(tmp_path)), Wishes(answers=True), unwatched)
+    assert report.calibration is not None
+    passing = [each.passing for each in report.calibration.thresholds]
+    # The second garden has two questions with an answer, and one without. The first has three to ask of it.
+    assert {each.answerable.of for each in passing} == {2}
+    assert {each.unanswerable.of for each in passing} == {1}
+    assert {each.elsewhere.of for each in passing} == {3}
+    said = {each.confidence: each.said for each in report.calibration.levels}
+    # Who else's beehive swarmed is not known in the first garden.
+    assert (said["high"].answerable.share or 0) > (said["high"].elsewhere.share or 0)
+    assert sum(each.elsewhere.share or 0 for each in said.values()) == 1
+
+
 async def test_easy_questions_are_found_in_the_scope_of_their_group(rag: Rag, tmp_path: Path) -> None:
     out = tmp_path / "run.trec"
     report = await evaluate(rag, dataset.read(sets.garden(tmp_path)), Wishes(out=out), unwatched)
