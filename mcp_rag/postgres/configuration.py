@@ -2,6 +2,8 @@
 
 import os
 import sys
+from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 
 DATABASE = "mcp_rag"
@@ -18,13 +20,20 @@ SETTINGS = {
     "port": str(PORT),
     "unix_socket_permissions": "0700",
     "max_connections": "60",
-    "shared_buffers": "128MB",
     "jit": "off",
     "wal_compression": "on",
     "log_checkpoints": "off",
     "timezone": "UTC",
     "log_timezone": "UTC",
 }
+MEGABYTE = 2**20
+BUFFERS = 128, 2048
+"""The least and the most megabytes of the store that the server keeps in memory of its own, by how much there
+is. It takes what it fills: a small store takes little. With 128 MB the rows of a million passages are fetched
+from the system one by one, and searches by words take twice as long."""
+SHARE_OF_MEMORY = 8
+LIMITS = "/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory/memory.limit_in_bytes"
+"""Where a container reads how much memory it may use."""
 # Docker gives 64 MiB of shared memory, less than a parallel index build takes.
 ROOM_FOR_PARALLEL_BUILDS = 2**30
 
@@ -43,8 +52,28 @@ def configure(data: Path, *, socket_dir: Path, user: str) -> None:
     _write(data / "pg_ident.conf", *(f'mcp_rag "{user}" {role}' for role in (OWNER, APPLICATION)))
 
 
+def buffers(limits: Sequence[str] = LIMITS) -> int:
+    """Megabytes of the store that the server may keep in memory."""
+    least, most = BUFFERS
+    return min(max(_memory(limits) // SHARE_OF_MEMORY // MEGABYTE, least), most)
+
+
+def _memory(limits: Sequence[str]) -> int:
+    """Bytes that there are, or that a container is given of them."""
+    amounts = [os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")]
+    for path in limits:
+        # "max" where there is no limit.
+        with suppress(OSError, ValueError):
+            amounts.append(int(Path(path).read_text(encoding="ascii")))
+    return min(amounts)
+
+
 def _memory_settings() -> dict[str, str]:
-    """What to do without where the system gives too little shared memory."""
+    return {"shared_buffers": f"{buffers()}MB"} | _without_shared_memory()
+
+
+def _without_shared_memory() -> dict[str, str]:
+    """What to do without where the system gives too little of it."""
     if sys.platform != "linux":
         return {}
     if not os.access("/dev/shm", os.W_OK | os.X_OK):

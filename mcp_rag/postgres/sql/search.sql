@@ -116,7 +116,7 @@ WITH corpus AS MATERIALIZED (
                 AND ($10::timestamptz IS NULL OR passage.sent_at >= $10::timestamptz)
                 AND ($11::timestamptz IS NULL OR passage.sent_at < $11::timestamptz)
             ORDER BY embedding.vector::halfvec({dimensions}) <=> $4::halfvec({dimensions})
-            LIMIT 4 * $12::integer
+            LIMIT 8 * $12::integer
         ) AS nearest
         ORDER BY 1 - nearest.distance DESC, nearest.passage_key
         LIMIT $12::integer
