@@ -10,6 +10,7 @@ import hashlib
 import json
 from collections.abc import AsyncGenerator, Sequence
 from contextlib import aclosing
+from copy import copy
 from dataclasses import replace
 from datetime import UTC, datetime
 
@@ -76,6 +77,12 @@ class Asking:
         self._limits = limits
         self._briefs = briefs
         self._tenant_id = tenant_id
+
+    def of(self, retrieval: Retrieval, tenant_id: int) -> "Asking":
+        """The same for another tenant, whose retrieval it is."""
+        theirs = copy(self)
+        theirs._retrieval, theirs._tenant_id = retrieval, tenant_id
+        return theirs
 
     async def stream(self, asked: Asked, drafted: Drafted | None = None) -> AsyncGenerator[Event]:
         """The answer as it comes; `Done` is the last event.

@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
+from typing import NamedTuple, Protocol
 
 from mcp_rag import answering, caching, embedding, reranking
 from mcp_rag.answering import redaction, tokens
@@ -12,6 +13,7 @@ from mcp_rag.log import logger
 from mcp_rag.ports import Answerer, Embedder, Reranker
 from mcp_rag.postgres.database import Database
 from mcp_rag.postgres.embedded import EmbeddedServer
+from mcp_rag.postgres.identities import Identities
 from mcp_rag.postgres.store import Store
 from mcp_rag.rag import Rag
 from mcp_rag.settings import Settings
@@ -101,9 +103,23 @@ def limits(settings: Settings) -> Limits:
     )
 
 
+class Parts(NamedTuple):
+    """What the doors are given."""
+
+    rag: Rag
+    identities: Identities
+
+
 @asynccontextmanager
 async def open_rag(settings: Settings, *, work: bool = True) -> AsyncIterator[Rag]:
-    """The service, with its database open.
+    """The service alone, for who needs nobody identified."""
+    async with open_parts(settings, work=work) as parts:
+        yield parts.rag
+
+
+@asynccontextmanager
+async def open_parts(settings: Settings, *, work: bool = True) -> AsyncIterator[Parts]:
+    """The service, with its database open, and who may call it.
 
     With `work`, the model is loaded in the background and passages that wait for a vector are embedded as
     they come; without, whoever needs the model asks for it (`rag.vectors.ready`).
@@ -140,7 +156,22 @@ async def open_rag(settings: Settings, *, work: bool = True) -> AsyncIterator[Ra
         stack.push_async_callback(rag.vectors.close)
         if work:
             rag.vectors.start()
-        yield rag
+        yield Parts(rag, Identities(database))
+
+
+class Starting(Protocol):
+    """What the doors stand before: parts that may not be there yet."""
+
+    @property
+    def is_open(self) -> bool: ...
+
+    async def rag(self) -> Rag: ...
+
+    async def identities(self) -> Identities: ...
+
+    def begin(self) -> None: ...
+
+    async def close(self) -> None: ...
 
 
 class Startup:
@@ -149,9 +180,14 @@ class Startup:
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
         self._stack = AsyncExitStack()
-        self._rag: Rag | None = None
+        self._parts: Parts | None = None
         self._opening = asyncio.Lock()
         self._eager: asyncio.Task[None] | None = None
+
+    @property
+    def is_open(self) -> bool:
+        """Whether `rag` and `identities` give at once what they give."""
+        return self._parts is not None
 
     async def rag(self) -> Rag:
         """The service, once it is open. A start that failed is tried again at each call.
@@ -159,10 +195,11 @@ class Startup:
         Raises:
             StoreError: the database cannot be used, and why.
         """
-        async with self._opening:
-            if self._rag is None:
-                self._rag = await self._stack.enter_async_context(open_rag(self._settings))
-            return self._rag
+        return (await self._open()).rag
+
+    async def identities(self) -> Identities:
+        """Who may call; as `rag` otherwise."""
+        return (await self._open()).identities
 
     def begin(self) -> None:
         """Start in the background, without waiting for the first call."""
@@ -175,8 +212,14 @@ class Startup:
                 await self._eager
         await self._stack.aclose()
 
+    async def _open(self) -> Parts:
+        async with self._opening:
+            if self._parts is None:
+                self._parts = await self._stack.enter_async_context(open_parts(self._settings))
+            return self._parts
+
     async def _start(self) -> None:
         try:
-            await self.rag()
+            await self._open()
         except RagError as error:
             log.error("not started", cause=error.cause, remedy=error.remedy)

@@ -20,6 +20,10 @@ RagError
 │   ├── RerankingFailed
 │   └── AnsweringFailed
 │       └── Declined
+├── AccessDenied            who calls, and what they may do
+│   ├── Unidentified
+│   ├── NotAllowed
+│   └── UnknownTenant
 ├── TokensSpent
 ├── NotReady
 ├── UnreadableSource        a file that an importer cannot read
@@ -149,6 +153,30 @@ class AnsweringFailed(ModelError):
 
 class Declined(AnsweringFailed):
     """The model declines this question, and may answer others."""
+
+
+class AccessDenied(RagError):
+    """The call is refused."""
+
+    remedy = "Ask whoever runs this server."
+
+
+class Unidentified(AccessDenied):
+    """It is not known who calls."""
+
+    remedy = "Send a valid token: Authorization: Bearer mcprag_… (`mcp-rag token create` makes one)."
+
+
+class NotAllowed(AccessDenied):
+    """The caller may not do this."""
+
+    remedy = "Use a token that has this scope; `mcp-rag token create --scope` makes one."
+
+
+class UnknownTenant(AccessDenied):
+    """There is no such tenant."""
+
+    remedy = "`mcp-rag token create --tenant NAME` makes it with its first token."
 
 
 class TokensSpent(RagError):

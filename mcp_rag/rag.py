@@ -2,6 +2,7 @@
 
 from collections.abc import AsyncGenerator, Callable, Sequence
 from contextlib import aclosing
+from copy import copy
 from datetime import UTC, datetime
 from functools import partial
 
@@ -11,6 +12,7 @@ from mcp_rag.briefs import LIMITS, Asked, Briefs, Limits
 from mcp_rag.errors import InvalidInput, UnknownConversation, UnknownMessage
 from mcp_rag.explanation import LookedFor
 from mcp_rag.hits import fitting
+from mcp_rag.identity import DEFAULT_TENANT, LOCAL, Caller
 from mcp_rag.models import (
     EVERYTHING,
     Address,
@@ -38,8 +40,8 @@ from mcp_rag.reconciliation import identify, reconcile
 from mcp_rag.retrieval import Retrieval
 from mcp_rag.vectors import Vectors
 
-DEFAULT_TENANT = 1
 LARGEST_PAGE = 50
+__all__ = ["DEFAULT_TENANT", "LARGEST_PAGE", "Rag"]
 
 
 class Rag:
@@ -61,21 +63,21 @@ class Rag:
         redact: bool = False,
         cache: Cache | None = None,
         asks_the_client: bool = False,
-        tenant_id: int = DEFAULT_TENANT,
+        caller: Caller = LOCAL,
     ) -> None:
         """Without an `answerer` answers are quotes and nothing else.
 
         `reranking_budget`: seconds that the second stage of an accurate search may take. `limits` is what an
         answer may take, its tokens by `count`; with `redact` a model reads no secrets; answers are kept in
         `cache`. `asks_the_client`: a caller that has a model is to be asked
-        for the answer.
+        for the answer. It is `caller` who asks and changes.
         """
         self.asks_the_client = asks_the_client
         self._store = store
-        self._tenant_id = tenant_id
+        self._caller, self._tenant_id = caller, caller.tenant_id
         self.vectors = Vectors(store, embedder)
         self._retrieval = Retrieval(
-            store, self.vectors, reranker, budget=reranking_budget, tenant_id=tenant_id
+            store, self.vectors, reranker, budget=reranking_budget, tenant_id=self._tenant_id
         )
         self._asking = Asking(
             store,
@@ -85,8 +87,16 @@ class Rag:
             cache,
             limits=limits,
             briefs=Briefs(limits, count=count, redact=redact),
-            tenant_id=tenant_id,
+            tenant_id=self._tenant_id,
         )
+
+    def of(self, caller: Caller) -> "Rag":
+        """The same service for another caller, who sees their tenant's store and no other."""
+        theirs = copy(self)
+        theirs._caller, theirs._tenant_id = caller, caller.tenant_id
+        theirs._retrieval = self._retrieval.of(caller.tenant_id)
+        theirs._asking = self._asking.of(theirs._retrieval, caller.tenant_id)
+        return theirs
 
     async def ingest(
         self,
@@ -128,6 +138,7 @@ class Rag:
             count = await tx.finish_conversation(opened.key, changed=changes.any)
             if changes.any or opened.described:
                 await tx.note_changes([opened.key])
+                await tx.record(self._caller, "ingest", {conversation_id: changes.count})
         self.vectors.wake()
         left_out = (*skipped, *repeated, *dead)
         return ingestion.receipt(conversation_id, changes, left_out, message_count=count, pending=pending)
@@ -356,6 +367,7 @@ class Rag:
             receipt = await erasure.preview(tx, scope)
             if not dry_run:
                 await erasure.erase(tx, scope, whole=position is None)
+                await tx.record(self._caller, "forget", scope.sizes)
         if not dry_run:
             await self._asking.forget()
         # What was made together with a message that is gone is made anew.

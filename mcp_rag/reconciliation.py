@@ -38,7 +38,12 @@ class Changes:
 
     @property
     def any(self) -> bool:
-        return bool(self.added or self.updated or self.removed or self.moved)
+        return self.count > 0
+
+    @property
+    def count(self) -> int:
+        """Messages that are not as they were, or not where."""
+        return len(self.added) + len(self.updated) + len(self.removed) + len(self.moved)
 
 
 def identify(messages: Sequence[tuple[int, NewMessage]]) -> tuple[list[Incoming], list[Skipped]]:

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Sequence
+from copy import copy
 from dataclasses import replace
 from datetime import datetime
 
@@ -29,6 +30,12 @@ class Retrieval:
         self._reranker = reranker
         self._budget = budget
         self._tenant_id = tenant_id
+
+    def of(self, tenant_id: int) -> "Retrieval":
+        """The same for another tenant."""
+        theirs = copy(self)
+        theirs._tenant_id = tenant_id
+        return theirs
 
     @property
     def reranks(self) -> bool:

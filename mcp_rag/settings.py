@@ -1,12 +1,12 @@
 """The one place where configuration is read: environment variables with the prefix MCP_RAG_."""
 
 from pathlib import Path
-from typing import Literal
+from typing import Annotated, Literal
 from urllib.parse import urlsplit
 
 import platformdirs
 from pydantic import Field, SecretStr, ValidationError, field_validator
-from pydantic_settings import BaseSettings, SettingsConfigDict
+from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from mcp_rag.errors import InvalidSettings
 
@@ -87,6 +87,9 @@ class Settings(BaseSettings):
     )
 
     host: str = Field("127.0.0.1", description="Address that `serve` listens on.")
+    public_hosts: Annotated[tuple[str, ...], NoDecode] = Field(
+        (), description="Names that clients call `serve` by, between commas; this machine's own always work."
+    )
     port: int = Field(8080, ge=0, le=65535, description="Port that `serve` listens on.")
     max_message_mb: int = Field(
         64, ge=1, le=1024, description="Largest MCP message or HTTP body that is read, in MiB."
@@ -96,6 +99,11 @@ class Settings(BaseSettings):
     )
     log_level: Literal["debug", "info", "warning", "error"] = Field("info", description="What is logged.")
     log_format: Literal["text", "json"] = Field("text", description="How it is logged, always on stderr.")
+
+    @field_validator("public_hosts", mode="before")
+    @classmethod
+    def _between_commas(cls, value: object) -> object:
+        return tuple(filter(None, map(str.strip, value.split(",")))) if isinstance(value, str) else value
 
     @field_validator("database_url", "migration_database_url")
     @classmethod

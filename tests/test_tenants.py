@@ -6,8 +6,10 @@ import pytest
 
 from mcp_rag import lexicon
 from mcp_rag.errors import UnknownConversation
+from mcp_rag.identity import LOCAL
 from mcp_rag.models import Address, NewMessage
 from mcp_rag.ports import Embedder
+from mcp_rag.postgres.identities import Identities
 from mcp_rag.postgres.store import Store
 from mcp_rag.rag import Rag
 from tests import inspection
@@ -26,7 +28,10 @@ TABLES = (
     "speaker_name",
     "change",
     "token_use",
+    "api_token",
+    "audit",
 )
+SECOND = LOCAL.model_copy(update={"tenant_id": 2})
 LEG = "SELECT * FROM lexical_leg($1::text::sparsevec, $2, '{}', null, null, null, null, 10, 100)"
 SHARED = {"alembic_version", "embedding_model"}
 """Tables of the whole store: the schema's revision, and which models there are."""
@@ -36,7 +41,7 @@ SHARED = {"alembic_version", "embedding_model"}
 async def second(rag: Rag, store: Store, embedder: Embedder, owner: asyncpg.Connection) -> AsyncIterator[Rag]:
     """Another tenant's service; both have stored a conversation under the same id, and forgotten another."""
     await owner.execute("INSERT INTO tenant (tenant_id, name, tombstone_key) VALUES (2, 'second', 'key')")
-    second = Rag(store, Borrowed(embedder), tenant_id=2)
+    second = Rag(store, Borrowed(embedder), caller=SECOND)
     second.vectors.start(work=False)
     for service, secret in ((rag, "walrus"), (second, "pelican")):
         await service.ingest(
@@ -45,6 +50,8 @@ async def second(rag: Rag, store: Store, embedder: Embedder, owner: asyncpg.Conn
         await service.ingest(f"old {secret}", [NewMessage(text="gone")])
         await service.forget(conversation_ids=[f"old {secret}"], dry_run=False)
     await rag.vectors.drain()
+    for tenant in ("default", "second"):
+        await Identities(store.database).create_token(tenant, "reader", ["read"], None)
     for tenant_id in (1, 2):
         async with store.transaction(tenant_id) as tx:
             await tx.use_tokens(date(2026, 3, 1), 100 * tenant_id)
@@ -150,7 +157,7 @@ async def test_the_roles_of_the_service_own_no_table_and_cannot_get_around_row_s
     )
     assert [tuple(row) for row in roles] == [("mcp_rag_app", False), ("mcp_rag_reader", False)]
     owned = "SELECT count(*) FROM {} WHERE pg_get_userbyid({}) = $1"
-    for role, functions in (("mcp_rag_app", 0), ("mcp_rag_reader", 3)):
+    for role, functions in (("mcp_rag_app", 0), ("mcp_rag_reader", 6)):
         assert await owner.fetchval(owned.format("pg_class", "relowner"), role) == 0
         assert await owner.fetchval(owned.format("pg_namespace", "nspowner"), role) == 0
         assert await owner.fetchval(owned.format("pg_proc", "proowner"), role) == functions

@@ -21,10 +21,10 @@ ERASES = ToolAnnotations(
 )
 
 TOOLS = [
-    offer(search, title="Search past conversations", annotations=READS),
-    offer(ask, title="Answer from past conversations", annotations=READS),
-    offer(fetch, title="Read a conversation", annotations=READS),
-    offer(list_conversations, title="List conversations", annotations=READS),
-    offer(ingest, title="Remember a conversation", annotations=WRITES),
-    offer(forget, title="Forget a conversation", annotations=ERASES),
+    offer(search, title="Search past conversations", annotations=READS, scope="read"),
+    offer(ask, title="Answer from past conversations", annotations=READS, scope="read"),
+    offer(fetch, title="Read a conversation", annotations=READS, scope="read"),
+    offer(list_conversations, title="List conversations", annotations=READS, scope="read"),
+    offer(ingest, title="Remember a conversation", annotations=WRITES, scope="write"),
+    offer(forget, title="Forget a conversation", annotations=ERASES, scope="erase"),
 ]

@@ -14,7 +14,8 @@ from mcp.shared.exceptions import MCPError
 from mcp.types import CallToolResult, TextContent, ToolAnnotations
 from pydantic import ValidationError
 
-from mcp_rag.errors import InvalidInput, RagError
+from mcp_rag.errors import InvalidInput, NotAllowed, RagError
+from mcp_rag.identity import Scope, require
 from mcp_rag.rag import Rag
 from mcp_rag.tools.schemas import compact, strict, terse
 
@@ -41,15 +42,21 @@ class Arguments(FuncMetadata):
 
 
 class RagTool(Tool):
-    """A tool that refuses arguments it does not know, and tells errors as one cause and one remedy."""
+    """A tool that refuses callers without its scope and arguments it does not know.
+
+    Errors are told as one cause and one remedy.
+    """
+
+    scope: Scope
 
     async def run(
         self, arguments: dict[str, Any], context: Context[Any, Any], convert_result: bool = False
     ) -> Any:
         try:
+            require(self.scope)
             self._refuse_unknown(arguments)
             result = await self._run(arguments, context, convert_result)
-        except InvalidInput as error:
+        except (InvalidInput, NotAllowed) as error:
             return told(error)
         except ToolError as error:
             if isinstance(error.__cause__, RagError):
@@ -78,7 +85,7 @@ class RagTool(Tool):
             )
 
 
-def offer(function: Callable[..., Any], *, title: str, annotations: ToolAnnotations) -> RagTool:
+def offer(function: Callable[..., Any], *, title: str, annotations: ToolAnnotations, scope: Scope) -> RagTool:
     """A function as a tool: its docstring is what a model reads, its signature is the schema."""
     tool = Tool.from_function(function, title=title, annotations=annotations)
     if tool.fn_metadata.output_schema is not None:
@@ -87,7 +94,7 @@ def offer(function: Callable[..., Any], *, title: str, annotations: ToolAnnotati
     parts["description"] = " ".join(inspect.cleandoc(tool.description).split())
     parts["parameters"] = strict(compact(tool.parameters))
     parts["fn_metadata"] = Arguments(**dict(tool.fn_metadata))
-    return RagTool(**parts)
+    return RagTool(**parts, scope=scope)
 
 
 def told(error: RagError) -> CallToolResult:

@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from mcp_rag import __version__
-from mcp_rag.cli import changes, evaluate, output, questions, service
+from mcp_rag.cli import access, changes, evaluate, output, questions, service
 from mcp_rag.cli.running import EXIT_CODES, FAILED, exit_code
 from mcp_rag.errors import RagError
 
@@ -35,11 +35,12 @@ VERBS: dict[str, dict[str, Callable[..., None]]] = {
     },
     "Keep": {"status": questions.status, "migrate": changes.migrate, "reembed": changes.reembed},
     "Judge": {"explain": questions.explain, "eval": evaluate.evaluate},
-    "Serve": {"serve": service.serve},
+    "Serve": {"serve": service.serve, "audit": access.audit},
 }
 for panel, verbs in VERBS.items():
     for name, verb in verbs.items():
         app.command(name, rich_help_panel=panel)(verb)
+app.add_typer(access.token, rich_help_panel="Serve")
 app.command(
     "stdio",
     rich_help_panel="Serve",

@@ -1,5 +1,6 @@
 """The verbs of setting up and serving: demo, install, doctor, serve, stdio."""
 
+import asyncio
 import sys
 from pathlib import Path
 from typing import Annotated
@@ -68,21 +69,23 @@ def serve(
         int | None, typer.Option(min=0, max=65535, help="Port, instead of MCP_RAG_PORT; 0 takes any.")
     ] = None,
 ) -> None:
-    """Serve MCP over HTTP, and questions as plain JSON.
+    """Serve MCP and REST over HTTP.
 
-    Streamable HTTP is at /mcp, SSE at /sse, questions at /ask. Ends on Ctrl-C.
+    Streamable HTTP is at /mcp, SSE at /sse, REST at /ingest, /search, /ask and /conversations. Only this
+    machine may call, without a token, until there is one (`mcp-rag token create`). Ends on Ctrl-C.
     """
     # It brings the whole MCP SDK along, which no other verb waits for.
-    from mcp_rag import server
+    from mcp_rag import serving
 
     settings = Settings.read()
     log.configure(settings.log_level, settings.log_format)
     host = host or settings.host
-    server.require_loopback(host)
+    settings = settings.model_copy(update={"host": host})
+    asyncio.run(serving.require_identification(settings))
     port = ports.free(host, settings.port if port is None else port)
     base = f"http://{f'[{host}]' if ':' in host else host}:{port}"
     output.warn(f"Streamable HTTP at {base}/mcp, SSE at {base}/sse. Ctrl-C ends it.")
-    server.serve(settings.model_copy(update={"host": host, "port": port}))
+    serving.serve(settings.model_copy(update={"port": port}))
 
 
 def stdio(context: typer.Context) -> None:

@@ -1,13 +1,19 @@
-"""What the database keeps for answers: by what a kept one is known to be still right, and tokens used."""
+"""What the database keeps beside the content: what changed, by whom, and the tokens that models used."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import date
 
+from mcp_rag.identity import Caller
 from mcp_rag.postgres.statements import Statements
 
 
 class Bookkeeping(Statements):
     """The statements on changes and on tokens."""
+
+    async def record(self, caller: Caller, action: str, conversations: Mapping[str, int]) -> None:
+        """Write into the audit log what a caller does to so many messages of each conversation."""
+        names, messages = list(conversations), list(conversations.values())
+        await self._execute("insert_audit", caller.name, caller.address, action, names, messages)
 
     async def note_changes(self, conversations: Sequence[int]) -> None:
         """Answers from these conversations, given by their keys, may be others from now on."""

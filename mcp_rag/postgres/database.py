@@ -103,6 +103,15 @@ class Database:
                 await connection.execute(sql("set_tenant"), tenant_id)
                 yield connection
 
+    @asynccontextmanager
+    async def connection(self) -> AsyncIterator[Connection]:
+        """A connection that sees no tenant's rows, for a single statement."""
+        if self._pool is None:
+            raise StoreUnavailable
+        with translated():
+            async with self._pool.acquire(timeout=30) as connection:
+                yield connection
+
     async def index_vectors(self, dimensions: int) -> None:
         """Make sure that vectors of this length have an index, where that is ours to do."""
         async with self.transaction(0, readonly=True) as connection:

@@ -1,5 +1,6 @@
 """Rows of the database as the service handles them, and back."""
 
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
 
@@ -34,6 +35,12 @@ class ForgetScope:
     """Conversation key and identity of each message."""
     positions: list[int]
     """Of each message in its conversation."""
+
+    @property
+    def sizes(self) -> dict[str, int]:
+        """Messages of each conversation that is meant, by its id."""
+        counts = Counter(conversation for conversation, _ in self.messages)
+        return {name: counts[key] for key, name in self.conversations.items()}
 
 
 @dataclass(frozen=True)

@@ -12,6 +12,7 @@ import pytest
 
 from mcp_rag.answering.anthropic import AnthropicAnswerer
 from mcp_rag.answering.openai import OpenAIAnswerer
+from mcp_rag.identity import LOCAL
 from mcp_rag.models import Address, Answer, Filters, NewMessage
 from mcp_rag.ports import Answerer, Embedder
 from mcp_rag.postgres.database import Database
@@ -45,7 +46,8 @@ async def _attacked(postgres: str, embedder: Embedder) -> str:
     await connection.close()
     database = Database(url=url)
     await database.open()
-    rag, second = (Rag(Store(database), Borrowed(embedder), tenant_id=tenant) for tenant in (1, 2))
+    rag = Rag(Store(database), Borrowed(embedder))
+    second = rag.of(LOCAL.model_copy(update={"tenant_id": 2}))
     for attack in ATTACKS:
         await rag.ingest(f"party {attack.name}", [NewMessage(text=PARTY)], tags=[attack.name])
         await rag.ingest(f"attack {attack.name}", [NewMessage(text=attack.stored)], tags=[attack.name])

@@ -8,20 +8,16 @@ from typing import Any
 
 import httpx2
 import pytest
-import uvicorn
-from starlette.applications import Starlette
 
 from mcp_rag.answering.openai import OpenAIAnswerer
-from mcp_rag.cli import ports
-from mcp_rag.errors import StoreUnavailable
-from mcp_rag.http import ask
 from mcp_rag.models import Answer
 from mcp_rag.ports import Embedder
 from mcp_rag.postgres.database import Database
 from mcp_rag.postgres.store import Store
 from mcp_rag.rag import Rag
 from tests.answering.openai_server import KEY, MODEL, Asked, Hold, Reply, Service
-from tests.conftest import Borrowed, eventually
+from tests.conftest import Borrowed
+from tests.http.running import caller, running
 from tests.serving import serve as serve
 
 RENT = {"question": "What rent did we agree on for Hafenstraße 12?"}
@@ -30,28 +26,17 @@ EVENTS = {"Accept": "text/event-stream"}
 
 
 @pytest.fixture
-async def client(reader: Rag) -> AsyncIterator[httpx2.AsyncClient]:
-    async for client in _serving(reader):
+async def client(reader: Rag, library_database: Database) -> AsyncIterator[httpx2.AsyncClient]:
+    async with running(reader, library_database) as url, caller(url) as client:
         yield client
 
 
-async def _serving(rag: Rag | None) -> AsyncIterator[httpx2.AsyncClient]:
-    """A client of the route on a real port; without a service, of one whose database is down."""
-
-    async def current() -> Rag:
-        if rag is None:
-            raise StoreUnavailable
-        return rag
-
-    port = ports.free("127.0.0.1", 0)
-    app = Starlette(routes=[ask.route(current)])
-    server = uvicorn.Server(uvicorn.Config(app, port=port, log_level="critical", ws="none", lifespan="off"))
-    serving = asyncio.create_task(server.serve())
-    async with httpx2.AsyncClient(base_url=f"http://127.0.0.1:{port}", timeout=60) as client:
-        await eventually(lambda: asyncio.sleep(0, server.started))
-        yield client
-    server.should_exit = True
-    await serving
+@pytest.fixture
+async def library_database(library_url: str) -> AsyncIterator[Database]:
+    database = Database(url=library_url)
+    await database.open()
+    yield database
+    await database.close()
 
 
 async def events(response: httpx2.Response) -> list[tuple[str, Any]]:
@@ -98,7 +83,7 @@ async def test_filters_and_earlier_turns_are_heard(client: httpx2.AsyncClient) -
     [
         ("{}", "question: Field required."),
         ('{"question": "a", "speeker": "b"}', "speeker: Extra inputs are not permitted."),
-        ("nonsense", "Invalid JSON"),
+        ("nonsense", "JSON decode error"),
         ('{"question": "  "}', "empty"),
         ('{"question": "a", "history": [{"role": "system", "text": "b"}]}', "history.0.role"),
     ],
@@ -118,14 +103,14 @@ async def test_a_page_elsewhere_can_send_nothing(client: httpx2.AsyncClient) -> 
     simple = await client.post("/ask", content=json.dumps(RENT), headers={"Content-Type": "text/plain"})
     assert simple.status_code == 400
     rebound = await client.post("/ask", json=RENT, headers={"Host": "evil.example"})
-    assert rebound.status_code == 400
+    assert rebound.status_code == 421
     assert "answered" not in rebound.text
 
 
 async def test_a_database_that_is_down_is_a_problem_and_no_missing_answer() -> None:
-    async for client in _serving(None):
+    async with running(None, None) as url, caller(url) as client:
         response = await client.post("/ask", json=RENT, headers=EVENTS)
-        assert response.status_code == 503
+        assert (response.status_code, response.headers["retry-after"]) == (503, "5")
         assert response.json()["type"] == "urn:mcp-rag:StoreUnavailable"
 
 
@@ -143,7 +128,7 @@ async def test_a_client_that_goes_away_stops_the_model(
     await database.open()
     rag = Rag(Store(database), Borrowed(embedder), answerer=writer)
     await rag.vectors.ready()
-    async for client in _serving(rag):
+    async with running(rag, database) as url, caller(url) as client:
         with suppress(StopAsyncIteration):
             async with client.stream("POST", "/ask", json=RENT, headers=EVENTS) as response:
                 lines = response.aiter_lines()

@@ -22,9 +22,7 @@ from mcp.client.streamable_http import streamable_http_client
 from mcp.shared.exceptions import MCPError
 
 from mcp_rag.cli import ports
-from mcp_rag.errors import InvalidSettings
-from mcp_rag.server import serve
-from mcp_rag.settings import Settings
+from mcp_rag.serving import is_loopback
 from tests import inspection
 from tests.conftest import TEMPLATE, eventually, of_database
 from tests.resident import household as homes
@@ -337,14 +335,14 @@ def test_an_address_that_others_can_reach_is_refused_with_the_reason() -> None:
     environment = {**os.environ, "PYTHONPATH": str(ROOT)}
     done = subprocess.run(command, env=environment, capture_output=True, timeout=SECONDS, text=True)
     assert (done.returncode, done.stdout) == (2, "")
-    assert "0.0.0.0, and callers are not identified yet" in done.stderr
-    assert "Use 127.0.0.1" in done.stderr
+    assert "0.0.0.0, which others can reach, and nobody has a token yet" in done.stderr
+    assert "mcp-rag token create" in done.stderr
 
 
 @pytest.mark.parametrize("host", ["", "::", "192.0.2.1", "memory.example.com", "127.0.0.1.example.com"])
-def test_only_an_address_of_this_machine_alone_is_served(host: str) -> None:
-    with pytest.raises(InvalidSettings, match="callers are not identified"):
-        serve(Settings(host=host))
+def test_only_an_address_of_this_machine_alone_needs_nobody_identified(host: str) -> None:
+    assert not is_loopback(host)
+    assert all(map(is_loopback, ("127.0.0.1", "::1", "localhost", "127.1.2.3")))
 
 
 @pytest.mark.parametrize("path", ["mcp", "sse", SESSION])

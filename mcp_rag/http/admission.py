@@ -1,0 +1,58 @@
+"""Who is let in, and what they are given: their own tenant's service."""
+
+from collections.abc import Awaitable, Callable
+
+from mcp_rag.errors import StoreError, Unidentified
+from mcp_rag.identity import LOCAL, Caller, caller
+from mcp_rag.postgres.identities import Identities
+from mcp_rag.rag import Rag
+
+
+class Admission:
+    """Lets in who has a token, and, where only this machine can call and nobody has one, everybody.
+
+    What does not wait for the database must not wait for it here either: while it cannot be asked whether
+    there are tokens, who comes without one is let in, and given nothing until it was asked.
+    """
+
+    def __init__(
+        self,
+        rag: Callable[[], Awaitable[Rag]],
+        identities: Callable[[], Awaitable[Identities]],
+        *,
+        is_open: Callable[[], bool],
+        only_this_machine: bool,
+    ) -> None:
+        """`rag` and `identities` give at once what they give where it `is_open`."""
+        self._rag, self._identities, self._is_open = rag, identities, is_open
+        self._only_this_machine = only_this_machine
+
+    async def identify(self, token: str | None) -> Caller | None:
+        """Whose token this is, None where it is nobody's.
+
+        Raises:
+            StoreUnavailable: nobody can say.
+        """
+        if token is not None:
+            return await (await self._identities()).identify(token)
+        if not self._only_this_machine or (self._is_open() and await self._tokens_exist()):
+            return None
+        return LOCAL
+
+    async def rag(self) -> Rag:
+        """The service of whoever calls.
+
+        Raises:
+            Unidentified: it is not known who that is.
+            StoreError: the database cannot be used.
+        """
+        who = caller()
+        if who.id == LOCAL.id and await (await self._identities()).exist():
+            raise Unidentified
+        return (await self._rag()).of(who)
+
+    async def _tokens_exist(self) -> bool:
+        try:
+            return await (await self._identities()).exist()
+        except StoreError:
+            return False

@@ -1,0 +1,71 @@
+"""What went wrong, as RFC 9457 says it: what kind, why, and what to do next."""
+
+from typing import Any
+
+from pydantic import Field, ValidationError
+from starlette.responses import JSONResponse
+
+from mcp_rag.errors import (
+    AccessDenied,
+    InvalidInput,
+    ModelError,
+    NotFound,
+    NotReady,
+    RagError,
+    StoreError,
+    TokensSpent,
+    Unidentified,
+)
+from mcp_rag.models import Frozen
+
+MEDIA_TYPE = "application/problem+json"
+STATUS: dict[type[RagError], int] = {
+    InvalidInput: 400,
+    Unidentified: 401,
+    AccessDenied: 403,
+    NotFound: 404,
+    TokensSpent: 429,
+    NotReady: 503,
+    StoreError: 503,
+    ModelError: 503,
+}
+HEADERS = {401: {"WWW-Authenticate": "Bearer"}, 503: {"Retry-After": "5"}}
+
+
+class Problem(Frozen):
+    """Why a call was refused, or failed."""
+
+    type: str = Field(description="What kind of problem; it stays the same for the same kind.")
+    title: str
+    status: int
+    detail: str
+    remedy: str = Field(description="What to do next.")
+
+    @classmethod
+    def of(cls, error: RagError) -> "Problem":
+        return cls(
+            type=f"urn:mcp-rag:{type(error).__name__}",
+            title=type(error)().cause,
+            status=next((code for kind, code in STATUS.items() if isinstance(error, kind)), 500),
+            detail=error.cause,
+            remedy=error.remedy,
+        )
+
+
+def problem(error: RagError) -> JSONResponse:
+    """The response that an error is."""
+    told = Problem.of(error)
+    return JSONResponse(
+        told.model_dump(), told.status, headers=HEADERS.get(told.status), media_type=MEDIA_TYPE
+    )
+
+
+def invalid(errors: Any) -> InvalidInput:
+    """What a body or a query string is refused for, first of all."""
+    first = errors[0]
+    where = ".".join(str(part) for part in first["loc"]) or "The body"
+    return InvalidInput(f"{where}: {first['msg'].rstrip('.')}.")
+
+
+def invalid_model(error: ValidationError) -> InvalidInput:
+    return invalid(error.errors(include_url=False, include_input=False))

@@ -1,0 +1,157 @@
+"""The service as plain HTTP: the same models, limits and errors as the tools."""
+
+from collections.abc import AsyncGenerator
+from contextlib import aclosing
+from typing import Annotated, Any
+from urllib.parse import unquote
+
+from fastapi import APIRouter, Depends, Path, Query, Request
+from pydantic import AfterValidator
+from sse_starlette.event import ServerSentEvent
+from sse_starlette.sse import EventSourceResponse
+
+from mcp_rag.errors import RagError
+from mcp_rag.http import bodies
+from mcp_rag.http.bodies import Listing, NewContent, Question, Stretch
+from mcp_rag.http.problems import MEDIA_TYPE, Problem
+from mcp_rag.identity import Scope, caller
+from mcp_rag.models import (
+    Address,
+    Answer,
+    Citation,
+    Conversation,
+    ConversationPage,
+    Delta,
+    Done,
+    Erasure,
+    Event,
+    Extract,
+    NoAnswer,
+    Receipt,
+    SearchResult,
+    Sources,
+)
+from mcp_rag.rag import Rag
+
+NAMES: dict[type[Event], str] = {Sources: "sources", Delta: "delta", Citation: "citation", Done: "done"}
+NDJSON = "application/x-ndjson"
+# An id may hold a slash, and then comes with it encoded; see `addresses.py`.
+ConversationId = Annotated[str, Path(description="Percent-encoded."), AfterValidator(unquote)]
+
+
+def refusals(*statuses: int) -> dict[int | str, dict[str, Any]]:
+    """How a route may refuse, as its documentation says it."""
+    content = {MEDIA_TYPE: {"schema": {"$ref": "#/components/schemas/Problem"}}}
+    return {status: {"description": DESCRIPTIONS[status], "content": content} for status in statuses}
+
+
+DESCRIPTIONS = {
+    400: "The call can be corrected: `detail` says how.",
+    401: "No valid token came with the call.",
+    403: "The caller may not do this.",
+    404: "Nothing is stored under this name.",
+    413: "The body is larger than this server reads.",
+    429: "Too much was asked for; `Retry-After` says when to ask again.",
+    503: "The database or a model cannot be used now; `Retry-After` says when to try again.",
+}
+
+
+def needs(scope: Scope) -> Any:
+    """That the caller has the scope."""
+
+    async def required() -> None:
+        caller().require(scope)
+
+    return Depends(required)
+
+
+async def service(request: Request) -> Rag:
+    """Of whoever calls, when it is ready."""
+    rag: Rag = await request.app.state.rag()
+    return rag
+
+
+Service = Annotated[Rag, Depends(service)]
+routes = APIRouter(responses=refusals(400, 401, 403, 429, 503))
+
+
+@routes.post("/ingest", responses=refusals(413), dependencies=[needs("write")])
+async def ingest(body: NewContent, rag: Service) -> Receipt:
+    """Store a conversation, or more of one. What is stored already stays as it is."""
+    return await stored(rag, body)
+
+
+@routes.post("/search", responses=refusals(413), dependencies=[needs("read")])
+async def search(body: bodies.Query, rag: Service) -> SearchResult:
+    """Find what was said or written, by words and by meaning, best first."""
+    return await rag.search(
+        body.query,
+        limit=body.limit,
+        filters=bodies.filters(body),
+        cursor=body.cursor,
+        whole=body.whole,
+        accurate=body.accurate,
+        context=body.context,
+        explain=body.explain,
+    )
+
+
+@routes.post("/ask", responses=refusals(413), dependencies=[needs("read")])
+async def ask(body: Question, rag: Service, request: Request) -> Answer | NoAnswer:
+    """Answer from what is stored, with quotes that are checked; or say that it is not there.
+
+    With `Accept: text/event-stream` it comes as events: `sources`, `delta`, `citation`, `done`, `error`.
+    """
+    where = bodies.filters(body)
+    if "text/event-stream" in request.headers.get("accept", ""):
+        return EventSourceResponse(_events(rag, body))  # type: ignore[return-value]  # a response as it is
+    return await rag.ask(body.question, filters=where, history=body.history)
+
+
+@routes.get("/conversations", dependencies=[needs("read")])
+async def conversations(asked: Annotated[Listing, Query()], rag: Service) -> ConversationPage:
+    """What is stored, the most recent first."""
+    return await rag.list_conversations(
+        filters=asked.filters, title=asked.title, limit=asked.limit, cursor=asked.cursor
+    )
+
+
+@routes.get("/conversations/{id}", responses=refusals(404), dependencies=[needs("read")])
+async def conversation(id: ConversationId, rag: Service) -> Conversation:
+    """What is known of a conversation, without its messages."""
+    return (await rag.fetch(Address(conversation_id=id), limit=1)).conversation
+
+
+@routes.get("/conversations/{id}/messages", responses=refusals(404), dependencies=[needs("read")])
+async def messages(id: ConversationId, asked: Annotated[Stretch, Query()], rag: Service) -> Extract:
+    """A conversation's messages, in order."""
+    return await rag.fetch(Address(conversation_id=id), first=asked.first, limit=asked.limit)
+
+
+@routes.delete("/conversations/{id}", responses=refusals(404), dependencies=[needs("erase")])
+async def forget(id: ConversationId, rag: Service) -> Erasure:
+    """Erase a conversation for good, with all that was derived from it."""
+    return await rag.forget(conversation_ids=[id], dry_run=False)
+
+
+async def stored(rag: Rag, body: NewContent) -> Receipt:
+    return await rag.ingest(
+        body.conversation_id,
+        body.sent,
+        title=body.title,
+        source=body.source,
+        tags=body.tags,
+        kind=body.kind,
+        restore=body.restore,
+    )
+
+
+async def _events(rag: Rag, asked: Question) -> AsyncGenerator[ServerSentEvent]:
+    """A client that goes away closes this, and with it whoever writes."""
+    events = rag.answering(asked.question, filters=bodies.filters(asked), history=asked.history)
+    try:
+        async with aclosing(events):
+            async for event in events:
+                yield ServerSentEvent(event.model_dump_json(), event=NAMES[type(event)])
+    except RagError as error:
+        yield ServerSentEvent(Problem.of(error).model_dump_json(), event="error")

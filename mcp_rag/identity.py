@@ -1,0 +1,101 @@
+"""Who calls: their name, their tenant, and what they may do. Pure."""
+
+from contextvars import ContextVar
+from datetime import UTC, datetime
+from typing import Literal, get_args
+
+from mcp_rag.errors import NotAllowed, Unidentified
+from mcp_rag.models import Frozen
+
+Scope = Literal["read", "write", "erase", "admin"]
+SCOPES: tuple[Scope, ...] = get_args(Scope)
+DEFAULT_TENANT = 1
+"""Of a store that only one person or program uses."""
+
+
+class Caller(Frozen):
+    """Somebody who was identified, and from where."""
+
+    id: str
+    """Nobody else's: a token's public id, or what an identity provider calls a subject."""
+    name: str
+    tenant_id: int
+    scopes: frozenset[Scope]
+    address: str | None = None
+
+    def may(self, scope: Scope) -> bool:
+        """`admin` may do everything."""
+        return scope in self.scopes or "admin" in self.scopes
+
+    def require(self, scope: Scope) -> None:
+        """Raises:
+        NotAllowed: the caller may not.
+        """
+        if not self.may(scope):
+            held = ", ".join(sorted(self.scopes)) or "none"
+            raise NotAllowed(f"This needs the scope {scope!r}, and {self.name} has {held}.")
+
+
+class IssuedToken(Frozen):
+    """A token as its tenant may see it: what lets somebody in is not stored."""
+
+    public_id: str
+    name: str
+    scopes: tuple[Scope, ...]
+    created_at: datetime
+    expires_at: datetime | None
+    revoked_at: datetime | None
+    used_at: datetime | None
+
+    @property
+    def alive(self) -> bool:
+        return self.revoked_at is None and (self.expires_at is None or self.expires_at > datetime.now(UTC))
+
+
+class AuditEntry(Frozen):
+    """That somebody changed something; never what was in it."""
+
+    happened_at: datetime
+    actor: str
+    address: str | None
+    action: str
+    conversation_id: str | None
+    messages: int | None
+
+
+LOCAL = Caller(id="local", name="local", tenant_id=DEFAULT_TENANT, scopes=frozenset(SCOPES))
+"""Whoever reaches a process that only this machine's user can reach."""
+
+_caller: ContextVar[Caller | None] = ContextVar("caller", default=None)
+
+
+def enter(caller: Caller) -> None:
+    """From here on, in this task and what it starts, it is this caller who calls."""
+    _caller.set(caller)
+
+
+def require(scope: Scope) -> None:
+    """Refuse what this caller may not do. Where nobody was identified, nobody else can call.
+
+    Raises:
+        NotAllowed: the caller has not the scope.
+    """
+    if (found := _caller.get()) is not None:
+        found.require(scope)
+
+
+def may(scope: Scope) -> bool:
+    """Whether `require` would let it pass."""
+    found = _caller.get()
+    return found is None or found.may(scope)
+
+
+def caller() -> Caller:
+    """Whose call this is.
+
+    Raises:
+        Unidentified: nobody has said so.
+    """
+    if (found := _caller.get()) is None:
+        raise Unidentified
+    return found

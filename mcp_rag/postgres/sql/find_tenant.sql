@@ -1,0 +1,1 @@
+SELECT find_tenant($1::text)

@@ -1,0 +1,1 @@
+SELECT nextval('tenant_number')

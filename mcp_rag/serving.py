@@ -1,0 +1,135 @@
+"""`mcp-rag serve`: MCP, REST, and who may call, in one process."""
+
+import ipaddress
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from functools import partial
+from typing import Any
+
+import uvicorn
+from fastapi import FastAPI
+from fastapi.exceptions import RequestValidationError
+from sse_starlette.sse import AppStatus
+from starlette.middleware import Middleware
+from starlette.requests import Request
+from starlette.responses import JSONResponse
+
+from mcp_rag import __version__
+from mcp_rag.compose import Starting, Startup
+from mcp_rag.errors import InvalidSettings, RagError
+from mcp_rag.http import hosts, openapi, problems, rest
+from mcp_rag.http.addresses import KeepSlashes
+from mcp_rag.http.admission import Admission
+from mcp_rag.http.hosts import Hosts
+from mcp_rag.http.identification import Identification
+from mcp_rag.http.limits import BodyLimit
+from mcp_rag.log import logger
+from mcp_rag.server import create_server
+from mcp_rag.settings import Settings
+
+log = logger()
+
+GRACE = 20
+"""Seconds that calls in flight have to finish when the server is told to stop."""
+
+
+def serve(settings: Settings) -> None:
+    """Serve over HTTP until SIGTERM or SIGINT; calls in flight get time to finish.
+
+    Raises:
+        InvalidSettings: others can reach the address, and there is no token by which to tell who calls.
+    """
+    # Otherwise open SSE streams are cut the moment the process is told to stop.
+    AppStatus.disable_automatic_graceful_drain()  # type: ignore[no-untyped-call]  # so in the library
+    app = create_app(Startup(settings), settings)
+    uvicorn.run(app, host=settings.host, port=settings.port, log_config=None, timeout_graceful_shutdown=GRACE)
+
+
+def create_app(startup: Starting, settings: Settings) -> FastAPI:
+    """Streamable HTTP at `/mcp`, SSE at `/sse` and `/messages/`, REST beside them."""
+    most = settings.max_message_mb * 2**20
+    names = [*hosts.THIS_MACHINE, *settings.public_hosts]
+    security = hosts.security(names)
+
+    admission = Admission(
+        startup.rag,
+        startup.identities,
+        is_open=lambda: startup.is_open,
+        only_this_machine=is_loopback(settings.host),
+    )
+    mcp = create_server(admission.rag)
+    transports = mcp.streamable_http_app(transport_security=security, max_request_body_size=most)
+    transports.router.routes.extend(
+        mcp.sse_app(transport_security=security, max_request_body_size=most).routes
+    )
+    app = FastAPI(
+        title="mcp-rag",
+        version=__version__,
+        docs_url=None,
+        redoc_url=None,
+        lifespan=_lifespan(startup, transports.router.lifespan_context),
+        exception_handlers={RagError: _told, RequestValidationError: _told_invalid},
+        middleware=[
+            Middleware(Hosts, names=names),
+            Middleware(Identification, identify=admission.identify),
+            Middleware(BodyLimit, most=most),
+            Middleware(KeepSlashes),
+        ],
+    )
+    app.state.rag = admission.rag
+    app.include_router(rest.routes)
+    app.router.routes.extend(transports.routes)
+    app.openapi = partial(openapi.describe, app)  # type: ignore[method-assign]  # as FastAPI has it done
+    return app
+
+
+async def require_identification(settings: Settings) -> None:
+    """Refuse an address that others can reach where nobody can say who calls.
+
+    Raises:
+        InvalidSettings: there is no token yet.
+    """
+    if is_loopback(settings.host):
+        return
+    startup = Startup(settings)
+    try:
+        known = await (await startup.identities()).exist()
+    finally:
+        await startup.close()
+    if not known:
+        raise InvalidSettings(
+            f"MCP_RAG_HOST is {settings.host}, which others can reach, and nobody has a token yet.",
+            remedy="Make one with `mcp-rag token create`, or use 127.0.0.1.",
+        )
+
+
+def is_loopback(host: str) -> bool:
+    if host == "localhost":
+        return True
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False
+
+
+def _lifespan(startup: Starting, inner: Any) -> Any:
+    @asynccontextmanager
+    async def lifespan(app: FastAPI) -> AsyncIterator[Any]:
+        startup.begin()
+        try:
+            async with inner(app) as state:
+                yield state
+        finally:
+            await startup.close()
+
+    return lifespan
+
+
+async def _told(request: Request, error: Exception) -> JSONResponse:
+    assert isinstance(error, RagError)
+    return problems.problem(error)
+
+
+async def _told_invalid(request: Request, error: Exception) -> JSONResponse:
+    assert isinstance(error, RequestValidationError)
+    return problems.problem(problems.invalid(error.errors()))
