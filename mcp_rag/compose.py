@@ -10,7 +10,7 @@ from mcp_rag.answering import redaction, tokens
 from mcp_rag.briefs import Limits
 from mcp_rag.errors import InvalidSettings, RagError
 from mcp_rag.log import logger
-from mcp_rag.ports import Answerer, Embedder, Reranker
+from mcp_rag.ports import Answerer, Embedder, Rates, Reranker
 from mcp_rag.postgres.database import Database
 from mcp_rag.postgres.embedded import EmbeddedServer
 from mcp_rag.postgres.identities import Identities
@@ -103,6 +103,19 @@ def limits(settings: Settings) -> Limits:
     )
 
 
+def create_rates(settings: Settings) -> Rates | None:
+    """What counts calls, or None where there may be any number."""
+    calls, together = settings.calls_per_minute, settings.tenant_calls_per_minute
+    if not (calls or together or settings.tenant_mb_per_day):
+        return None
+    # It takes as long to import as all that a start needs.
+    from mcp_rag.rates import Allowances, SlidingRates
+
+    allowances = Allowances(calls=calls, tenant_calls=together, megabytes=settings.tenant_mb_per_day)
+    redis = settings.redis_url
+    return SlidingRates(allowances, redis_url=redis.get_secret_value() if redis else None)
+
+
 class Parts(NamedTuple):
     """What the doors are given."""
 
@@ -152,6 +165,7 @@ async def open_parts(settings: Settings, *, work: bool = True) -> AsyncIterator[
             redact=settings.redact,
             cache=cache,
             asks_the_client=answerer is None and settings.answerer in ("auto", "sampling"),
+            rates=create_rates(settings),
         )
         stack.push_async_callback(rag.vectors.close)
         if work:

@@ -24,7 +24,8 @@ RagError
 │   ├── Unidentified
 │   ├── NotAllowed
 │   └── UnknownTenant
-├── TokensSpent
+├── TooMuch                 asked for in a while
+│   └── TokensSpent
 ├── NotReady
 ├── UnreadableSource        a file that an importer cannot read
 └── InvalidSettings
@@ -179,7 +180,18 @@ class UnknownTenant(AccessDenied):
     remedy = "`mcp-rag token create --tenant NAME` makes it with its first token."
 
 
-class TokensSpent(RagError):
+class TooMuch(RagError):
+    """More was asked for than is allowed in this time."""
+
+    remedy = "Try again later."
+
+    def __init__(self, cause: str | None = None, *, remedy: str | None = None, retry_after: int = 60) -> None:
+        """`retry_after`: seconds until there is room again."""
+        super().__init__(cause, remedy=remedy)
+        self.retry_after = retry_after
+
+
+class TokensSpent(TooMuch):
     """The tokens that a model may read and write in a day are spent."""
 
     remedy = "Ask again tomorrow (UTC), raise MCP_RAG_DAILY_TOKENS, or use `search`, which needs none."

@@ -8,6 +8,7 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from mcp_rag.identity import Caller
 from mcp_rag.models import Claim, EmbeddingModel, Evidence, Spent, Turn, Wanted
 
 Vectors = NDArray[np.float32]
@@ -125,3 +126,21 @@ class Cache(Protocol):
         """Remove what is kept under keys that begin like this."""
 
     async def close(self) -> None: ...
+
+
+class Rates(Protocol):
+    """Counts what is asked for in a while, and says when it is too much."""
+
+    async def call(self, caller: Caller) -> None:
+        """Count a call.
+
+        Raises:
+            TooMuch: the caller, or their tenant, has made too many.
+        """
+
+    async def store(self, caller: Caller, size: int) -> None:
+        """Count bytes that are to be stored.
+
+        Raises:
+            TooMuch: the tenant has sent too many.
+        """

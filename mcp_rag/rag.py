@@ -34,7 +34,7 @@ from mcp_rag.models import (
     Status,
     Turn,
 )
-from mcp_rag.ports import Answerer, Cache, Embedder, Reranker
+from mcp_rag.ports import Answerer, Cache, Embedder, Rates, Reranker
 from mcp_rag.postgres.store import Store, Transaction
 from mcp_rag.reconciliation import identify, reconcile
 from mcp_rag.retrieval import Retrieval
@@ -63,6 +63,7 @@ class Rag:
         redact: bool = False,
         cache: Cache | None = None,
         asks_the_client: bool = False,
+        rates: Rates | None = None,
         caller: Caller = LOCAL,
     ) -> None:
         """Without an `answerer` answers are quotes and nothing else.
@@ -70,8 +71,10 @@ class Rag:
         `reranking_budget`: seconds that the second stage of an accurate search may take. `limits` is what an
         answer may take, its tokens by `count`; with `redact` a model reads no secrets; answers are kept in
         `cache`. `asks_the_client`: a caller that has a model is to be asked
-        for the answer. It is `caller` who asks and changes.
+        for the answer. It is `caller` who asks and changes, at
+        most so much in a while as `rates` allow.
         """
+        self._rates = rates
         self.asks_the_client = asks_the_client
         self._store = store
         self._caller, self._tenant_id = caller, caller.tenant_id
@@ -98,6 +101,15 @@ class Rag:
         theirs._asking = self._asking.of(theirs._retrieval, caller.tenant_id)
         return theirs
 
+    async def admit(self) -> None:
+        """Count a call of the caller's, before it is made.
+
+        Raises:
+            TooMuch: the caller, or their tenant, has made too many.
+        """
+        if self._rates is not None:
+            await self._rates.call(self._caller)
+
     async def ingest(
         self,
         conversation_id: str,
@@ -117,6 +129,7 @@ class Rag:
         Raises:
             InvalidInput: the id or another name cannot be used, or there is nothing to store.
             InvalidContent: none of the messages can be stored.
+            TooMuch: the tenant has stored too much today.
             StoreUnavailable: nothing was stored; send it again.
         """
         conversation_id = content.conversation_id(conversation_id)
@@ -124,6 +137,8 @@ class Rag:
         tags = content.tags(tags)
         longest = content.LONGEST_CALL if kind == "document" else content.LONGEST_MESSAGE
         good, skipped = content.sift(messages, longest=longest)
+        if self._rates is not None:
+            await self._rates.store(self._caller, sum(len(message.text.encode()) for _, message in good))
         async with self._store.transaction(self._tenant_id) as tx:
             opened = await tx.open_conversation(
                 conversation_id, title=title, source=source, kind=kind, tags=tags

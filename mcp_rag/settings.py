@@ -83,7 +83,17 @@ class Settings(BaseSettings):
     )
     redact: bool = Field(False, description="Mask keys, tokens and card numbers in what a model reads.")
     redis_url: SecretStr | None = Field(
-        None, description="Where answers are kept for all processes. Unset: in each process."
+        None, description="Where answers are kept and calls are counted for all processes. Unset: in each."
+    )
+
+    calls_per_minute: int = Field(
+        0, ge=0, description="Calls that a caller may make of `serve`. 0: any number."
+    )
+    tenant_calls_per_minute: int = Field(
+        0, ge=0, description="Calls that all callers of a tenant may make together. 0: any number."
+    )
+    tenant_mb_per_day: int = Field(
+        0, ge=0, description="MiB of text that a tenant may send to be stored. 0: any amount."
     )
 
     host: str = Field("127.0.0.1", description="Address that `serve` listens on.")

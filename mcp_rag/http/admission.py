@@ -40,16 +40,19 @@ class Admission:
         return LOCAL
 
     async def rag(self) -> Rag:
-        """The service of whoever calls.
+        """The service of whoever calls, once for each call.
 
         Raises:
             Unidentified: it is not known who that is.
+            TooMuch: they have made too many calls.
             StoreError: the database cannot be used.
         """
         who = caller()
         if who.id == LOCAL.id and await (await self._identities()).exist():
             raise Unidentified
-        return (await self._rag()).of(who)
+        rag = (await self._rag()).of(who)
+        await rag.admit()
+        return rag
 
     async def _tokens_exist(self) -> bool:
         try:

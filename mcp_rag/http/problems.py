@@ -13,7 +13,7 @@ from mcp_rag.errors import (
     NotReady,
     RagError,
     StoreError,
-    TokensSpent,
+    TooMuch,
     Unidentified,
 )
 from mcp_rag.models import Frozen
@@ -24,7 +24,7 @@ STATUS: dict[type[RagError], int] = {
     Unidentified: 401,
     AccessDenied: 403,
     NotFound: 404,
-    TokensSpent: 429,
+    TooMuch: 429,
     NotReady: 503,
     StoreError: 503,
     ModelError: 503,
@@ -55,9 +55,10 @@ class Problem(Frozen):
 def problem(error: RagError) -> JSONResponse:
     """The response that an error is."""
     told = Problem.of(error)
-    return JSONResponse(
-        told.model_dump(), told.status, headers=HEADERS.get(told.status), media_type=MEDIA_TYPE
-    )
+    headers = HEADERS.get(told.status)
+    if isinstance(error, TooMuch):
+        headers = {"Retry-After": str(error.retry_after)}
+    return JSONResponse(told.model_dump(), told.status, headers=headers, media_type=MEDIA_TYPE)
 
 
 def invalid(errors: Any) -> InvalidInput:

@@ -49,10 +49,12 @@ async def running(rag: Rag | None, database: Database | None, **settings: object
     app = create_app(Ready(rag, database), Settings(**settings))  # type: ignore[arg-type]
     server = uvicorn.Server(uvicorn.Config(app, port=port, log_level="critical", ws="none"))
     serving = asyncio.create_task(server.serve())
-    await eventually(lambda: asyncio.sleep(0, server.started))
-    yield f"http://127.0.0.1:{port}"
-    server.should_exit = True
-    await serving
+    try:
+        await eventually(lambda: asyncio.sleep(0, server.started))
+        yield f"http://127.0.0.1:{port}"
+    finally:
+        server.should_exit = True
+        await serving
 
 
 async def token(
