@@ -21,6 +21,7 @@ from bench import (
     memory,
     progress,
     search,
+    service,
     stdio,
     stores,
 )
@@ -35,7 +36,7 @@ from mcp_rag.ports import Embedder
 
 ROOT = Path(__file__).parent.parent
 IN_STORES = ("search", "lexical", "index", "memory")
-MEASUREMENTS = ("stdio", "ingest", "answers", *IN_STORES)
+MEASUREMENTS = ("stdio", "ingest", "answers", "service", *IN_STORES)
 MODEL = "onnx", "bge-small-en-v1.5"
 
 
@@ -96,7 +97,7 @@ def _measure(wanted: Sequence[str], extent: Extent, told: Corpus, say: Progress)
     """The processes first, while nothing of ours keeps the machine busy."""
     if "stdio" in wanted:
         yield from stdio.measure(told, rounds=extent.rounds, progress=say)
-    if {"ingest", "answers", *IN_STORES} & set(wanted):
+    if {"ingest", "answers", "service", *IN_STORES} & set(wanted):
         with stores.server() as url:
             yield from asyncio.run(_measure_stores(wanted, extent, told, url, say))
 
@@ -112,6 +113,8 @@ async def _measure_stores(
             measured += await ingest.measure(url, told, embedder, size=extent.ingested, progress=say)
         if "answers" in wanted:
             measured += await answers.measure(url, told, embedder, size=extent.answered, progress=say)
+        if "service" in wanted:
+            measured += await service.measure(url, told, embedder, size=extent.answered, progress=say)
         if set(IN_STORES) & set(wanted):
             measured += await _measure_filled(wanted, extent, told, embedder, url, say)
         return measured

@@ -37,7 +37,7 @@ async def measure(
 ) -> list[Figure]:
     """A store of about `size` passages, each question asked in every way by turns."""
     progress(f"answering from {size:,} passages")
-    told = list(_first(corpus, size))
+    told = list(first(corpus, size))
     cache, lent = caching.create(None), Lent(embedder)
     async with (
         empty_store(server_url, lent) as (rag, url),
@@ -48,7 +48,7 @@ async def measure(
         await rag.vectors.drain()
         ways = _ways(rag, writing, keeping)
         took: dict[str, list[float]] = {name: [] for name in ways}
-        for turn, question in enumerate(_questions(told)):
+        for turn, question in enumerate(questions_of(told)):
             await keeping.ask(question)
             # Whoever comes later finds the caches warm: so everybody does, in turn.
             names = list(ways)
@@ -59,7 +59,7 @@ async def measure(
     return _figures(took)
 
 
-def _first(corpus: Corpus, size: int) -> Iterator[NewConversation]:
+def first(corpus: Corpus, size: int) -> Iterator[NewConversation]:
     for conversation in corpus.grown(size):
         if size <= 0:
             return
@@ -67,7 +67,7 @@ def _first(corpus: Corpus, size: int) -> Iterator[NewConversation]:
         yield conversation
 
 
-def _questions(told: Sequence[NewConversation]) -> list[str]:
+def questions_of(told: Sequence[NewConversation]) -> list[str]:
     texts = [message.text.split() for conversation in told for message in conversation.messages]
     long = [" ".join(words[:WORDS]) for words in texts if len(words) >= WORDS]
     return long[:: max(1, len(long) // QUESTIONS)][:QUESTIONS]

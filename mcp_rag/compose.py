@@ -23,14 +23,16 @@ log = logger()
 
 def create_database(settings: Settings) -> Database:
     """The configured database, not open yet."""
+    pool_size, patience = settings.pool_size, settings.database_seconds
     if settings.database_url is None:
         server = EmbeddedServer(settings.embedded_data_dir)
-        return Database(server=server, pool_size=settings.pool_size)
+        return Database(server=server, pool_size=pool_size, patience=patience)
     owner = settings.migration_database_url
     return Database(
         url=settings.database_url.get_secret_value(),
         owner_url=owner.get_secret_value() if owner else None,
-        pool_size=settings.pool_size,
+        pool_size=pool_size,
+        patience=patience,
     )
 
 

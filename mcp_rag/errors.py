@@ -27,6 +27,7 @@ RagError
 ├── TooMuch                 asked for in a while
 │   └── TokensSpent
 ├── NotReady
+├── Overloaded
 ├── UnreadableSource        a file that an importer cannot read
 └── InvalidSettings
 """
@@ -199,6 +200,12 @@ class TokensSpent(TooMuch):
 
 class NotReady(RagError):
     """The server is still starting."""
+
+    remedy = "Try again in a few seconds."
+
+
+class Overloaded(RagError):
+    """The server has as many calls as it can take."""
 
     remedy = "Try again in a few seconds."
 

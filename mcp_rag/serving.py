@@ -15,6 +15,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse
 
 from mcp_rag import __version__
+from mcp_rag.capacity import Capacity
 from mcp_rag.compose import Starting, Startup
 from mcp_rag.errors import InvalidSettings, RagError
 from mcp_rag.http import hosts, openapi, problems, rest
@@ -57,7 +58,8 @@ def create_app(startup: Starting, settings: Settings) -> FastAPI:
         is_open=lambda: startup.is_open,
         only_this_machine=is_loopback(settings.host),
     )
-    mcp = create_server(admission.rag)
+    capacity = Capacity(settings.calls_at_once, settings.calls_waiting)
+    mcp = create_server(admission.rag, capacity)
     transports = mcp.streamable_http_app(transport_security=security, max_request_body_size=most)
     transports.router.routes.extend(
         mcp.sse_app(transport_security=security, max_request_body_size=most).routes
@@ -76,7 +78,7 @@ def create_app(startup: Starting, settings: Settings) -> FastAPI:
             Middleware(KeepSlashes),
         ],
     )
-    app.state.rag = admission.rag
+    app.state.rag, app.state.capacity = admission.rag, capacity
     app.include_router(rest.routes)
     app.router.routes.extend(transports.routes)
     app.openapi = partial(openapi.describe, app)  # type: ignore[method-assign]  # as FastAPI has it done

@@ -24,6 +24,11 @@ class Settings(BaseSettings):
         None, description="Where the embedded server keeps its data. Unset: the user's data folder."
     )
     pool_size: int = Field(8, ge=1, le=100, description="Database connections of one process.")
+    database_seconds: float = Field(
+        30,
+        gt=0,
+        description="Seconds that a free connection, and what is read from the database, are waited for.",
+    )
 
     embedding_provider: Literal["onnx", "sentence-transformers", "openai"] = Field(
         "onnx", description="Who turns text into vectors."
@@ -86,6 +91,10 @@ class Settings(BaseSettings):
         None, description="Where answers are kept and calls are counted for all processes. Unset: in each."
     )
 
+    calls_at_once: int = Field(32, ge=1, description="Calls that `serve` works on at the same time.")
+    calls_waiting: int = Field(
+        256, ge=0, description="Calls that may wait for that; one more is told to come back later."
+    )
     calls_per_minute: int = Field(
         0, ge=0, description="Calls that a caller may make of `serve`. 0: any number."
     )

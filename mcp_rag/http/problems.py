@@ -11,6 +11,7 @@ from mcp_rag.errors import (
     ModelError,
     NotFound,
     NotReady,
+    Overloaded,
     RagError,
     StoreError,
     TooMuch,
@@ -26,6 +27,7 @@ STATUS: dict[type[RagError], int] = {
     NotFound: 404,
     TooMuch: 429,
     NotReady: 503,
+    Overloaded: 503,
     StoreError: 503,
     ModelError: 503,
 }

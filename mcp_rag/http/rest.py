@@ -1,6 +1,6 @@
 """The service as plain HTTP: the same models, limits and errors as the tools."""
 
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import aclosing
 from typing import Annotated, Any
 from urllib.parse import unquote
@@ -10,6 +10,7 @@ from pydantic import AfterValidator
 from sse_starlette.event import ServerSentEvent
 from sse_starlette.sse import EventSourceResponse
 
+from mcp_rag.capacity import Capacity
 from mcp_rag.errors import RagError
 from mcp_rag.http import bodies
 from mcp_rag.http.bodies import Listing, NewContent, Question, Stretch
@@ -65,10 +66,11 @@ def needs(scope: Scope) -> Any:
     return Depends(required)
 
 
-async def service(request: Request) -> Rag:
-    """Of whoever calls, when it is ready."""
-    rag: Rag = await request.app.state.rag()
-    return rag
+async def service(request: Request) -> AsyncIterator[Rag]:
+    """Of whoever calls, when it is ready and there is room."""
+    capacity: Capacity = request.app.state.capacity
+    async with capacity.place():
+        yield await request.app.state.rag()
 
 
 Service = Annotated[Rag, Depends(service)]

@@ -20,6 +20,7 @@ Connection = PoolConnectionProxy
 APPLICATION_ROLE = "mcp_rag_app"
 """Owns nothing and is under row-level security, whoever logged in."""
 
+PATIENCE = 30.0
 SESSION = {
     "role": APPLICATION_ROLE,
     "application_name": "mcp-rag",
@@ -48,7 +49,10 @@ class Database:
         owner_url: str | None = None,
         server: EmbeddedServer | None = None,
         pool_size: int = 8,
+        patience: float = PATIENCE,
     ) -> None:
+        """`patience`: seconds that a free connection, and what is read in a transaction, are waited for."""
+        self._patience = patience
         self._server = server
         self._url = url
         self._owner_url = owner_url or url
@@ -79,6 +83,7 @@ class Database:
                 min_size=1,
                 max_size=self._pool_size,
                 init=register_vector,
+                reset=_leave,
                 connect=self._connect,
                 server_settings=SESSION,
             )
@@ -92,12 +97,16 @@ class Database:
 
     @asynccontextmanager
     async def transaction(self, tenant_id: int, *, readonly: bool = False) -> AsyncIterator[Connection]:
-        """One transaction that sees and writes the rows of one tenant."""
+        """One transaction that sees and writes the rows of one tenant.
+
+        One that only reads has an end. What is written takes as long as it takes: much may be.
+        """
         if self._pool is None:
             raise StoreUnavailable
         with translated():
             async with (
-                self._pool.acquire(timeout=30) as connection,
+                self._pool.acquire(timeout=self._patience) as connection,
+                asyncio.timeout(self._patience if readonly else None),
                 connection.transaction(readonly=readonly),
             ):
                 await connection.execute(sql("set_tenant"), tenant_id)
@@ -109,7 +118,10 @@ class Database:
         if self._pool is None:
             raise StoreUnavailable
         with translated():
-            async with self._pool.acquire(timeout=30) as connection:
+            async with (
+                self._pool.acquire(timeout=self._patience) as connection,
+                asyncio.timeout(self._patience),
+            ):
                 yield connection
 
     async def index_vectors(self, dimensions: int) -> None:
@@ -138,3 +150,10 @@ class Database:
             await asyncio.wait({starting})
             raise
         self._url, self._owner_url = urls.application, urls.owner
+
+
+async def _leave(connection: "asyncpg.Connection[asyncpg.Record]") -> None:
+    """Give a connection back as it is: what a transaction sets, locks and opens ends with it.
+
+    The driver would ask the server to forget all that, after every transaction: a quarter of a millisecond.
+    """
