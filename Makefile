@@ -2,12 +2,13 @@
 PYTHON ?= python3
 BIN := .venv/bin
 TORCH := .venv-torch/bin
+PROVIDER := tests/http/oidc_provider
 DATA ?= ../shared/data
 # setuptools warns of every editable install; here it is what is wanted.
 QUIETLY := PYTHONWARNINGS=ignore
 SETS := $(patsubst %/corpus.jsonl,%,$(wildcard $(DATA)/*/corpus.jsonl))
 
-.PHONY: help demo test test-slow test-torch check fix bench bench-scale eval clean
+.PHONY: help demo test test-slow test-torch test-oidc check fix bench bench-scale eval clean
 
 help: ## Show what there is
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -37,13 +38,21 @@ demo: .venv/installed ## Put real conversations in and take answers out, in a st
 	@$(BIN)/mcp-rag demo
 
 test: .venv/developing ## Run the tests, against a real Postgres and a real model
-	$(BIN)/python -m pytest -n logical --maxprocesses 4 --dist loadfile -m 'not slow and not torch'
+	$(BIN)/python -m pytest -n logical --maxprocesses 4 --dist loadfile -m 'not slow and not torch and not provider'
 
 test-slow: .venv/developing ## Run the tests that take minutes
-	$(BIN)/python -m pytest -m 'slow and not torch'
+	$(BIN)/python -m pytest -m 'slow and not torch and not provider'
 
 test-torch: .venv-torch/installed ## Run the tests of the sentence-transformers provider
 	$(TORCH)/python -m pytest -m torch tests/embedding tests/reranking
+
+# What is installed is what the lockfile names.
+$(PROVIDER)/node_modules/installed: $(PROVIDER)/package.json $(PROVIDER)/package-lock.json
+	npm ci --prefix $(PROVIDER) --no-audit --no-fund --loglevel error
+	@touch $@
+
+test-oidc: .venv/developing $(PROVIDER)/node_modules/installed ## Run the tests against a real identity provider (needs node)
+	$(BIN)/python -m pytest -m provider tests/http
 
 check: .venv/developing ## Style, types and the direction of imports
 	$(BIN)/ruff format --check .
@@ -74,4 +83,4 @@ else
 endif
 
 clean: ## Remove what the other targets made
-	rm -rf .venv .venv-torch build dist *.egg-info bench.json bench-scale.json eval
+	rm -rf .venv .venv-torch build dist *.egg-info bench.json bench-scale.json eval $(PROVIDER)/node_modules

@@ -22,8 +22,10 @@ RagError
 │       └── Declined
 ├── AccessDenied            who calls, and what they may do
 │   ├── Unidentified
+│   │   └── InvalidToken
 │   ├── NotAllowed
 │   └── UnknownTenant
+├── IssuerUnavailable       who issues tokens cannot be asked for its keys
 ├── TooMuch                 asked for in a while
 │   └── TokensSpent
 ├── NotReady
@@ -166,7 +168,14 @@ class AccessDenied(RagError):
 class Unidentified(AccessDenied):
     """It is not known who calls."""
 
-    remedy = "Send a valid token: Authorization: Bearer mcprag_… (`mcp-rag token create` makes one)."
+    remedy = (
+        "Send a valid token: Authorization: Bearer mcprag_… (`mcp-rag token create` makes one), or one of "
+        "the identity provider where one is configured."
+    )
+
+
+class InvalidToken(Unidentified):
+    """The token is unknown, expired or revoked."""
 
 
 class NotAllowed(AccessDenied):
@@ -174,11 +183,24 @@ class NotAllowed(AccessDenied):
 
     remedy = "Use a token that has this scope; `mcp-rag token create --scope` makes one."
 
+    def __init__(
+        self, cause: str | None = None, *, remedy: str | None = None, scope: str | None = None
+    ) -> None:
+        """`scope` is what it takes."""
+        super().__init__(cause, remedy=remedy)
+        self.scope = scope
+
 
 class UnknownTenant(AccessDenied):
     """There is no such tenant."""
 
     remedy = "`mcp-rag token create --tenant NAME` makes it with its first token."
+
+
+class IssuerUnavailable(RagError):
+    """The identity provider cannot be asked for its keys, so nobody can say whose token this is."""
+
+    remedy = "Try again in a minute; whoever runs this server checks MCP_RAG_OIDC_ISSUER."
 
 
 class TooMuch(RagError):

@@ -17,11 +17,13 @@ class Caller(Frozen):
     """Somebody who was identified, and from where."""
 
     id: str
-    """Nobody else's: a token's public id, or what an identity provider calls a subject."""
+    """Nobody else's: a token's public id, or an identity provider with what it calls a subject."""
     name: str
     tenant_id: int
     scopes: frozenset[Scope]
     address: str | None = None
+    issuer: str | None = None
+    """The identity provider that says so; None where the token is one of ours."""
 
     def may(self, scope: Scope) -> bool:
         """`admin` may do everything."""
@@ -33,7 +35,11 @@ class Caller(Frozen):
         """
         if not self.may(scope):
             held = ", ".join(sorted(self.scopes)) or "none"
-            raise NotAllowed(f"This needs the scope {scope!r}, and {self.name} has {held}.")
+            raise NotAllowed(
+                f"This needs the scope {scope!r}, and {self.name} has {held}.",
+                remedy=self.issuer and f"Ask {self.issuer} for a token that has this scope.",
+                scope=scope,
+            )
 
 
 class IssuedToken(Frozen):

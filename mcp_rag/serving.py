@@ -22,11 +22,14 @@ from mcp_rag.http import hosts, openapi, problems, rest
 from mcp_rag.http.addresses import KeepSlashes
 from mcp_rag.http.admission import Admission
 from mcp_rag.http.hosts import Hosts
-from mcp_rag.http.identification import Identification
+from mcp_rag.http.identification import Challenge, Identification
 from mcp_rag.http.limits import BodyLimit
+from mcp_rag.http.oidc import IdentityProvider
+from mcp_rag.http.resource import Resource, plain_challenge
 from mcp_rag.log import logger
 from mcp_rag.server import create_server
 from mcp_rag.settings import Settings
+from mcp_rag.tools import TOOLS
 
 log = logger()
 
@@ -51,12 +54,15 @@ def create_app(startup: Starting, settings: Settings) -> FastAPI:
     most = settings.max_message_mb * 2**20
     names = [*hosts.THIS_MACHINE, *settings.public_hosts]
     security = hosts.security(names)
+    resource = _resource(settings)
+    challenge = resource.challenge if resource else plain_challenge
 
     admission = Admission(
         startup.rag,
         startup.identities,
         is_open=lambda: startup.is_open,
         only_this_machine=is_loopback(settings.host),
+        provider=_provider(settings, resource) if resource else None,
     )
     capacity = Capacity(settings.calls_at_once, settings.calls_waiting)
     mcp = create_server(admission.rag, capacity)
@@ -73,14 +79,21 @@ def create_app(startup: Starting, settings: Settings) -> FastAPI:
         exception_handlers={RagError: _told, RequestValidationError: _told_invalid},
         middleware=[
             Middleware(Hosts, names=names),
-            Middleware(Identification, identify=admission.identify),
+            Middleware(
+                Identification,
+                identify=admission.identify,
+                challenge=challenge,
+                tools={tool.name: tool.scope for tool in TOOLS},
+            ),
             Middleware(BodyLimit, most=most),
             Middleware(KeepSlashes),
         ],
     )
     app.state.rag, app.state.capacity = admission.rag, capacity
+    app.state.challenge = challenge
     app.include_router(rest.routes)
     app.router.routes.extend(transports.routes)
+    app.router.routes.extend(resource.routes() if resource else [])
     app.openapi = partial(openapi.describe, app)  # type: ignore[method-assign]  # as FastAPI has it done
     return app
 
@@ -89,9 +102,9 @@ async def require_identification(settings: Settings) -> None:
     """Refuse an address that others can reach where nobody can say who calls.
 
     Raises:
-        InvalidSettings: there is no token yet.
+        InvalidSettings: there is no token yet, and no identity provider.
     """
-    if is_loopback(settings.host):
+    if is_loopback(settings.host) or settings.oidc_issuer is not None:
         return
     startup = Startup(settings)
     try:
@@ -101,7 +114,7 @@ async def require_identification(settings: Settings) -> None:
     if not known:
         raise InvalidSettings(
             f"MCP_RAG_HOST is {settings.host}, which others can reach, and nobody has a token yet.",
-            remedy="Make one with `mcp-rag token create`, or use 127.0.0.1.",
+            remedy="Make one with `mcp-rag token create`, set MCP_RAG_OIDC_ISSUER, or use 127.0.0.1.",
         )
 
 
@@ -112,6 +125,22 @@ def is_loopback(host: str) -> bool:
         return ipaddress.ip_address(host).is_loopback
     except ValueError:
         return False
+
+
+def _resource(settings: Settings) -> Resource | None:
+    """None where there are only tokens of our own."""
+    if settings.oidc_issuer is None or settings.oidc_audience is None:
+        return None
+    return Resource(settings.oidc_issuer, settings.oidc_audience, settings.oidc_scope_prefix)
+
+
+def _provider(settings: Settings, resource: Resource) -> IdentityProvider:
+    return IdentityProvider(
+        resource,
+        algorithms=settings.oidc_algorithms,
+        tenant_claim=settings.oidc_tenant_claim,
+        scopes_claim=settings.oidc_scopes_claim,
+    )
 
 
 def _lifespan(startup: Starting, inner: Any) -> Any:
@@ -129,7 +158,8 @@ def _lifespan(startup: Starting, inner: Any) -> Any:
 
 async def _told(request: Request, error: Exception) -> JSONResponse:
     assert isinstance(error, RagError)
-    return problems.problem(error)
+    challenge: Challenge = request.app.state.challenge
+    return problems.problem(error, challenge=challenge(error, request.url.path))
 
 
 async def _told_invalid(request: Request, error: Exception) -> JSONResponse:

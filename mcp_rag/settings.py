@@ -5,10 +5,25 @@ from typing import Annotated, Literal
 from urllib.parse import urlsplit
 
 import platformdirs
-from pydantic import Field, SecretStr, ValidationError, field_validator
+from pydantic import Field, SecretStr, ValidationError, ValidationInfo, field_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from mcp_rag.errors import InvalidSettings
+
+ASYMMETRIC = (
+    "RS256",
+    "RS384",
+    "RS512",
+    "PS256",
+    "PS384",
+    "PS512",
+    "ES256",
+    "ES384",
+    "ES512",
+    "EdDSA",
+    "Ed25519",
+)
+"""Algorithms by which a token can be verified by who could not have signed it."""
 
 
 class Settings(BaseSettings):
@@ -113,16 +128,68 @@ class Settings(BaseSettings):
     max_message_mb: int = Field(
         64, ge=1, le=1024, description="Largest MCP message or HTTP body that is read, in MiB."
     )
+
+    oidc_issuer: str | None = Field(
+        None, description="The identity provider whose tokens are accepted besides our own, as its URL."
+    )
+    oidc_audience: str | None = Field(
+        None,
+        validate_default=True,
+        description="Whom such a token must be for: the URL that clients call, e.g. https://memory.example.com/mcp.",
+    )
+    oidc_tenant_claim: str = Field("tenant", min_length=1, description="The claim that names the tenant.")
+    oidc_scopes_claim: str = Field(
+        "scope", min_length=1, description="The claim with the scopes: a list, or a text with spaces between."
+    )
+    oidc_scope_prefix: str = Field(
+        "rag:",
+        description="What our scopes begin with there: `rag:read`, `rag:write`, `rag:erase`, `rag:admin`.",
+    )
+    oidc_algorithms: Annotated[tuple[str, ...], NoDecode] = Field(
+        ("RS256", "ES256", "EdDSA", "Ed25519"),
+        min_length=1,
+        description="Algorithms that such a token may be signed by, between commas; asymmetric ones only.",
+    )
+
     resident_linger: float = Field(
         600, ge=0, description="Seconds that the resident server stays after its last client has left."
     )
     log_level: Literal["debug", "info", "warning", "error"] = Field("info", description="What is logged.")
     log_format: Literal["text", "json"] = Field("text", description="How it is logged, always on stderr.")
 
-    @field_validator("public_hosts", mode="before")
+    @field_validator("public_hosts", "oidc_algorithms", mode="before")
     @classmethod
     def _between_commas(cls, value: object) -> object:
         return tuple(filter(None, map(str.strip, value.split(",")))) if isinstance(value, str) else value
+
+    @field_validator("oidc_issuer")
+    @classmethod
+    def _is_a_secure_url(cls, value: str | None) -> str | None:
+        if value is not None:
+            url = urlsplit(value)
+            plain = url.scheme == "http" and url.hostname in ("127.0.0.1", "::1", "localhost")
+            if not url.hostname or url.query or url.fragment or not (plain or url.scheme == "https"):
+                raise ValueError("It must be an https:// URL")
+        return value
+
+    @field_validator("oidc_audience")
+    @classmethod
+    def _is_a_url(cls, value: str | None, others: ValidationInfo) -> str | None:
+        if value is None:
+            if others.data.get("oidc_issuer") is not None:
+                raise ValueError("It is needed with MCP_RAG_OIDC_ISSUER")
+            return None
+        url = urlsplit(value)
+        if url.scheme not in ("https", "http") or not url.hostname or url.query or url.fragment:
+            raise ValueError("It must be the URL that clients call")
+        return value
+
+    @field_validator("oidc_algorithms")
+    @classmethod
+    def _are_asymmetric(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        if wrong := [name for name in value if name not in ASYMMETRIC]:
+            raise ValueError(f"{wrong[0]} is none of {', '.join(ASYMMETRIC)}")
+        return value
 
     @field_validator("database_url", "migration_database_url")
     @classmethod

@@ -26,7 +26,9 @@ def settings() -> str:
 
 
 def _shown(default: Any) -> str:
-    return "" if default is None or isinstance(default, SecretStr) else f"`{default}`"
+    if isinstance(default, tuple):
+        default = ",".join(default)
+    return "" if default in (None, "") or isinstance(default, SecretStr) else f"`{default}`"
 
 
 def filled(text: str) -> str:

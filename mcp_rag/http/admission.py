@@ -2,7 +2,9 @@
 
 from collections.abc import Awaitable, Callable
 
+from mcp_rag import tokens
 from mcp_rag.errors import StoreError, Unidentified
+from mcp_rag.http.oidc import IdentityProvider
 from mcp_rag.identity import LOCAL, Caller, caller
 from mcp_rag.postgres.identities import Identities
 from mcp_rag.rag import Rag
@@ -22,19 +24,27 @@ class Admission:
         *,
         is_open: Callable[[], bool],
         only_this_machine: bool,
+        provider: IdentityProvider | None = None,
     ) -> None:
-        """`rag` and `identities` give at once what they give where it `is_open`."""
+        """`rag` and `identities` give at once what they give where it `is_open`.
+
+        Tokens that are not ours are the `provider`'s. Where there is one, nobody comes without a token.
+        """
         self._rag, self._identities, self._is_open = rag, identities, is_open
-        self._only_this_machine = only_this_machine
+        self._provider = provider
+        self._only_this_machine = only_this_machine and provider is None
 
     async def identify(self, token: str | None) -> Caller | None:
         """Whose token this is, None where it is nobody's.
 
         Raises:
-            StoreUnavailable: nobody can say.
+            StoreUnavailable, IssuerUnavailable: nobody can say.
+            InvalidToken, UnknownTenant: it is not the provider's, or names no tenant that there is.
         """
         if token is not None:
-            return await (await self._identities()).identify(token)
+            if self._provider is None or token.startswith(tokens.PREFIX):
+                return await (await self._identities()).identify(token)
+            return await self._provider.identify(token, self._tenant_id)
         if not self._only_this_machine or (self._is_open() and await self._tokens_exist()):
             return None
         return LOCAL
@@ -53,6 +63,9 @@ class Admission:
         rag = (await self._rag()).of(who)
         await rag.admit()
         return rag
+
+    async def _tenant_id(self, name: str) -> int:
+        return await (await self._identities()).tenant_id(name)
 
     async def _tokens_exist(self) -> bool:
         try:

@@ -1,6 +1,6 @@
 """Who calls over HTTP: said by a bearer token, once, before any door."""
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 
 from mcp.server.auth.middleware.auth_context import AuthContextMiddleware
 from mcp.server.auth.middleware.bearer_auth import AuthenticatedUser
@@ -9,12 +9,16 @@ from starlette.authentication import AuthCredentials
 from starlette.datastructures import Headers
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from mcp_rag.errors import RagError, Unidentified
+from mcp_rag import identity
+from mcp_rag.errors import InvalidToken, RagError, Unidentified
 from mcp_rag.http.problems import problem
+from mcp_rag.http.resource import METADATA
 from mcp_rag.identity import Caller, enter
 
 Identify = Callable[[str | None], Awaitable[Caller | None]]
 """Of a token, or of its absence."""
+Challenge = Callable[[RagError, str], str | None]
+"""What a refusal at a path says of how to be let in."""
 OPEN = ("/health", "/version", "/docs", "/openapi.json")
 """What anybody may read."""
 
@@ -22,17 +26,22 @@ OPEN = ("/health", "/version", "/docs", "/openapi.json")
 class Identification:
     """Lets in whom `identify` knows, and says to everything behind it who that is."""
 
-    def __init__(self, app: ASGIApp, *, identify: Identify) -> None:
+    def __init__(
+        self, app: ASGIApp, *, identify: Identify, challenge: Challenge, tools: Mapping[str, identity.Scope]
+    ) -> None:
+        """`tools` are what can be called over MCP, and the scope that each needs."""
         # The SDK keeps sessions to whoever opened them, by what this puts into its context.
         self._app = AuthContextMiddleware(app)
-        self._identify = identify
+        self._identify, self._challenge, self._tools = identify, challenge, tools
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] == "http" and scope["path"] not in OPEN:
+        if scope["type"] == "http" and not is_open(scope["path"]):
             try:
                 caller = await self._caller(scope)
+                self._require(caller, Headers(scope=scope))
             except RagError as error:
-                await problem(error)(scope, receive, send)
+                told = problem(error, challenge=self._challenge(error, scope["path"]))
+                await told(scope, receive, send)
                 return
             enter(caller)
             scope["user"], scope["auth"] = _user(caller), AuthCredentials(sorted(caller.scopes))
@@ -40,11 +49,28 @@ class Identification:
 
     async def _caller(self, scope: Scope) -> Caller:
         kind, _, token = Headers(scope=scope).get("authorization", "").partition(" ")
-        found = await self._identify(token.strip() if kind.lower() == "bearer" else None)
+        token = token.strip() if kind.lower() == "bearer" else ""
+        found = await self._identify(token or None)
         if found is None:
-            raise Unidentified
+            raise InvalidToken if token else Unidentified
         client = scope.get("client")
         return found.model_copy(update={"address": client[0] if client else None})
+
+    def _require(self, caller: Caller, headers: Headers) -> None:
+        """Clients of a provider ask it for more when they are refused like this, and not by a tool's words.
+
+        Only newer ones say in a header what they call, which the SDK holds against the body. The tools
+        themselves refuse the others.
+        """
+        if caller.issuer is not None and headers.get("mcp-method") == "tools/call":
+            needed = self._tools.get(headers.get("mcp-name", ""))
+            if needed is not None:
+                caller.require(needed)
+
+
+def is_open(path: str) -> bool:
+    """Whether anybody may read it: also who does not know yet where to get a token."""
+    return path in OPEN or path == METADATA or path.startswith(f"{METADATA}/")
 
 
 def _user(caller: Caller) -> AuthenticatedUser:
@@ -54,6 +80,6 @@ def _user(caller: Caller) -> AuthenticatedUser:
             client_id=caller.id,
             scopes=sorted(caller.scopes),
             subject=caller.name,
-            claims={"tenant": caller.tenant_id},
+            claims={"tenant": caller.tenant_id} | ({"iss": caller.issuer} if caller.issuer else {}),
         )
     )

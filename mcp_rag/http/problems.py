@@ -8,6 +8,7 @@ from starlette.responses import JSONResponse
 from mcp_rag.errors import (
     AccessDenied,
     InvalidInput,
+    IssuerUnavailable,
     ModelError,
     NotFound,
     NotReady,
@@ -28,10 +29,11 @@ STATUS: dict[type[RagError], int] = {
     TooMuch: 429,
     NotReady: 503,
     Overloaded: 503,
+    IssuerUnavailable: 503,
     StoreError: 503,
     ModelError: 503,
 }
-HEADERS = {401: {"WWW-Authenticate": "Bearer"}, 503: {"Retry-After": "5"}}
+HEADERS = {503: {"Retry-After": "5"}}
 
 
 class Problem(Frozen):
@@ -54,12 +56,14 @@ class Problem(Frozen):
         )
 
 
-def problem(error: RagError) -> JSONResponse:
-    """The response that an error is."""
+def problem(error: RagError, *, challenge: str | None = None) -> JSONResponse:
+    """The response that an error is; `challenge` says how to be let in (`WWW-Authenticate`)."""
     told = Problem.of(error)
-    headers = HEADERS.get(told.status)
+    headers = dict(HEADERS.get(told.status, {}))
     if isinstance(error, TooMuch):
-        headers = {"Retry-After": str(error.retry_after)}
+        headers["Retry-After"] = str(error.retry_after)
+    if challenge is not None:
+        headers["WWW-Authenticate"] = challenge
     return JSONResponse(told.model_dump(), told.status, headers=headers, media_type=MEDIA_TYPE)
 
 

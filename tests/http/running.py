@@ -45,7 +45,7 @@ class Ready:
 @asynccontextmanager
 async def running(rag: Rag | None, database: Database | None, **settings: object) -> AsyncIterator[str]:
     """Its base URL."""
-    port = ports.free("127.0.0.1", 0)
+    port = ports.free("127.0.0.1", int(str(settings.get("port", 0))))
     app = create_app(Ready(rag, database), Settings(**settings))  # type: ignore[arg-type]
     server = uvicorn.Server(uvicorn.Config(app, port=port, log_level="critical", ws="none"))
     serving = asyncio.create_task(server.serve())
