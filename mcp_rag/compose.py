@@ -45,6 +45,7 @@ def create_embedder(settings: Settings) -> Embedder:
         threads=settings.embedding_threads,
         url=settings.embedding_url,
         api_key=key.get_secret_value() if key else None,
+        batch=settings.embedding_batch,
     )
 
 
@@ -122,7 +123,8 @@ async def open_parts(settings: Settings, *, work: bool = True) -> AsyncIterator[
     """The service, with its database open, and who may call it.
 
     With `work`, the model is loaded in the background and passages that wait for a vector are embedded as
-    they come; without, whoever needs the model asks for it (`rag.vectors.ready`).
+    they come, unless the settings leave that to workers; without, whoever needs the model asks for it
+    (`rag.vectors.ready`).
 
     Raises:
         StoreUnavailable, SchemaOutdated, EmbeddedServerFailed: the database cannot be used.
@@ -155,7 +157,7 @@ async def open_parts(settings: Settings, *, work: bool = True) -> AsyncIterator[
         )
         stack.push_async_callback(rag.vectors.close)
         if work:
-            rag.vectors.start()
+            rag.vectors.start(work=settings.embed)
         yield Parts(rag, Identities(database))
 
 

@@ -21,6 +21,10 @@ class Embedder(Protocol):
     def model(self) -> EmbeddingModel:
         """The model that makes the vectors. Known once `load` has returned."""
 
+    @property
+    def batch(self) -> int:
+        """Passages that are best embedded, and committed, together."""
+
     async def load(self) -> None:
         """Make the model ready. Safe to call again and from several tasks.
 
@@ -34,6 +38,7 @@ class Embedder(Protocol):
         """Vectors of shape (len(texts), dimensions), in the order of the texts.
 
         Raises:
+            EmbeddingUnavailable: the service cannot be used now, whatever the texts.
             EmbeddingFailed: the model refused the texts.
         """
 
