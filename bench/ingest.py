@@ -8,7 +8,7 @@ from typing import Any
 from bench.corpus import SEED, Corpus, Texts, embedded_texts
 from bench.figures import Figure, Reference, Target
 from bench.stores import Lent, Progress, empty_store, store_all
-from mcp_rag.backlog import BATCH
+from mcp_rag.embedding.local import BATCH
 from mcp_rag.models import NewConversation
 from mcp_rag.ports import Embedder
 from mcp_rag.rag import Rag

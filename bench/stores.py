@@ -33,6 +33,10 @@ class Lent:
     def model(self) -> EmbeddingModel:
         return self._embedder.model
 
+    @property
+    def batch(self) -> int:
+        return self._embedder.batch
+
     async def embed_passages(self, texts: Sequence[str]) -> Vectors:
         return await self._embedder.embed_passages(texts)
 

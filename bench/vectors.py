@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from bench.corpus import SEED, Corpus, Texts, embedded_texts
 from bench.stores import Progress
-from mcp_rag.backlog import BATCH
+from mcp_rag.embedding.local import BATCH
 from mcp_rag.embedding.unit import unit
 from mcp_rag.ports import Embedder
 

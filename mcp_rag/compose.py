@@ -47,6 +47,7 @@ def create_embedder(settings: Settings) -> Embedder:
         threads=settings.embedding_threads,
         url=settings.embedding_url,
         api_key=key.get_secret_value() if key else None,
+        batch=settings.embedding_batch,
     )
 
 
@@ -137,7 +138,8 @@ async def open_parts(settings: Settings, *, work: bool = True) -> AsyncIterator[
     """The service, with its database open, and who may call it.
 
     With `work`, the model is loaded in the background and passages that wait for a vector are embedded as
-    they come; without, whoever needs the model asks for it (`rag.vectors.ready`).
+    they come, unless the settings leave that to workers; without, whoever needs the model asks for it
+    (`rag.vectors.ready`).
 
     Raises:
         StoreUnavailable, SchemaOutdated, EmbeddedServerFailed: the database cannot be used.
@@ -156,6 +158,8 @@ async def open_parts(settings: Settings, *, work: bool = True) -> AsyncIterator[
             redaction.require()
         cache = caching.create(settings.redis_url.get_secret_value() if settings.redis_url else None)
         stack.push_async_callback(cache.close)
+        if (rates := create_rates(settings)) is not None:
+            stack.push_async_callback(rates.close)
         rag = Rag(
             Store(database),
             create_embedder(settings),
@@ -167,11 +171,11 @@ async def open_parts(settings: Settings, *, work: bool = True) -> AsyncIterator[
             redact=settings.redact,
             cache=cache,
             asks_the_client=answerer is None and settings.answerer in ("auto", "sampling"),
-            rates=create_rates(settings),
+            rates=rates,
         )
         stack.push_async_callback(rag.vectors.close)
         if work:
-            rag.vectors.start()
+            rag.vectors.start(work=settings.embed)
         yield Parts(rag, Identities(database))
 
 

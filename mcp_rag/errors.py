@@ -17,6 +17,7 @@ RagError
 │   ├── ModelCorrupt
 │   ├── ModelMismatch
 │   ├── EmbeddingFailed
+│   │   └── EmbeddingUnavailable
 │   ├── RerankingFailed
 │   └── AnsweringFailed
 │       └── Declined
@@ -143,6 +144,17 @@ class ModelMismatch(ModelError):
 
 class EmbeddingFailed(ModelError):
     """The embedding model could not embed a text."""
+
+    def __init__(
+        self, cause: str | None = None, *, remedy: str | None = None, bare: str | None = None
+    ) -> None:
+        """`bare` is the cause without what others said of it, which may repeat the text: it may be kept."""
+        super().__init__(cause, remedy=remedy)
+        self.bare = bare or inspect.cleandoc(self.__doc__ or "")
+
+
+class EmbeddingUnavailable(EmbeddingFailed):
+    """The embedding service cannot be used now, whatever the text."""
 
 
 class RerankingFailed(ModelError):

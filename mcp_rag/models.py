@@ -411,6 +411,22 @@ class EmbeddingModel(Frozen):
     fingerprint: str = Field(description="sha256 of the weights, or the provider's name for them.")
 
 
+class SetAside(Frozen):
+    """A passage that is found by its words only, because the model could not embed it."""
+
+    uri: str = Field(description="The message that it is of.")
+    error: str
+    failed_at: datetime = Field(description="When it was tried last.")
+
+
+class BacklogState(Frozen):
+    """What waits for a vector in the whole store, of all tenants together."""
+
+    waiting: int = Field(description="Passages that wait, without those set aside.")
+    set_aside: int = Field(description="Passages that could not be embedded.")
+    oldest: datetime | None = Field(description="Since when the oldest of the waiting waits.")
+
+
 class Status(Frozen):
     """What the store holds and whether its parts are ready."""
 
@@ -419,6 +435,8 @@ class Status(Frozen):
     messages: int
     passages: int
     pending: int = Field(description="Passages that still wait for their vector.")
+    set_aside: int = Field(0, description="Passages that could not be embedded and are not tried again.")
+    failures: tuple[SetAside, ...] = Field((), description="Those that failed last, at most 20.")
     model: EmbeddingModel | None
     mode: Mode
     database: str
@@ -461,6 +479,14 @@ class Embedded:
     passage_key: int
     vector: NDArray[np.float32]
     reply: NDArray[np.float32] | None
+
+
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """A passage that the model could not embed, and why, without a word of its text."""
+
+    passage_key: int
+    error: str
 
 
 @dataclass(frozen=True, slots=True)

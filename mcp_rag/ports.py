@@ -22,6 +22,10 @@ class Embedder(Protocol):
     def model(self) -> EmbeddingModel:
         """The model that makes the vectors. Known once `load` has returned."""
 
+    @property
+    def batch(self) -> int:
+        """Passages that are best embedded, and committed, together."""
+
     async def load(self) -> None:
         """Make the model ready. Safe to call again and from several tasks.
 
@@ -35,6 +39,7 @@ class Embedder(Protocol):
         """Vectors of shape (len(texts), dimensions), in the order of the texts.
 
         Raises:
+            EmbeddingUnavailable: the service cannot be used now, whatever the texts.
             EmbeddingFailed: the model refused the texts.
         """
 
@@ -144,3 +149,6 @@ class Rates(Protocol):
         Raises:
             TooMuch: the tenant has sent too many.
         """
+
+    async def close(self) -> None:
+        """Give connections back."""

@@ -17,6 +17,7 @@ from mcp_rag.models import (
     EVERYTHING,
     Address,
     Answer,
+    BacklogState,
     ConversationPage,
     Done,
     Drafted,
@@ -152,9 +153,10 @@ class Rag:
             pending = await ingestion.apply(tx, opened, changes, tenant_id=self._tenant_id)
             count = await tx.finish_conversation(opened.key, changed=changes.any)
             if changes.any or opened.described:
+                await tx.notify_waiting()
                 await tx.note_changes([opened.key])
                 await tx.record(self._caller, "ingest", {conversation_id: changes.count})
-        self.vectors.wake()
+        self.vectors.wake(self._tenant_id)
         left_out = (*skipped, *repeated, *dead)
         return ingestion.receipt(conversation_id, changes, left_out, message_count=count, pending=pending)
 
@@ -382,11 +384,12 @@ class Rag:
             receipt = await erasure.preview(tx, scope)
             if not dry_run:
                 await erasure.erase(tx, scope, whole=position is None)
+                await tx.notify_waiting()
                 await tx.record(self._caller, "forget", scope.sizes)
         if not dry_run:
             await self._asking.forget()
         # What was made together with a message that is gone is made anew.
-        self.vectors.wake()
+        self.vectors.wake(self._tenant_id)
         return receipt.model_copy(update={"dry_run": dry_run})
 
     async def status(self) -> Status:
@@ -397,17 +400,30 @@ class Rag:
         """
         async with self._store.transaction(self._tenant_id, readonly=True) as tx:
             counts = await tx.counts(self.vectors.model_key)
+            failures = await tx.set_aside(self.vectors.model_key) if counts["set_aside"] else ()
         return Status(
             version=__version__,
             conversations=counts["conversations"],
             messages=counts["messages"],
             passages=counts["passages"],
-            pending=counts["passages"] - counts["vectors"],
+            pending=counts["passages"] - counts["vectors"] - counts["set_aside"],
+            set_aside=counts["set_aside"],
+            failures=tuple(failures),
             model=self.vectors.model,
             mode="lexical" if self.vectors.notice else "hybrid",
             database=self._store.database.name,
             notice=self.vectors.notice,
         )
+
+    async def backlog(self) -> BacklogState:
+        """How much waits for a vector in the whole store, and since when: sums over all tenants.
+
+        Cheap enough to be asked every few seconds: at most the indexes are read.
+
+        Raises:
+            StoreUnavailable: the database cannot be reached.
+        """
+        return await self._store.backlog()
 
     async def _looked_for(self, address: Address) -> LookedFor:
         if address.position is None:

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 
 from limits import RateLimitItem, RateLimitItemPerDay, RateLimitItemPerMinute
 from limits.aio.storage import MemoryStorage, RedisStorage
+from limits.aio.storage.redis.redispy import RedispyBridge
 from limits.aio.strategies import SlidingWindowCounterRateLimiter
 from limits.errors import StorageError
 
@@ -48,7 +49,8 @@ class SlidingRates:
         """
         self._allowances = allowances
         self._here = SlidingWindowCounterRateLimiter(MemoryStorage())
-        self._shared = _shared(redis_url) if redis_url else None
+        self._redis = _redis(redis_url) if redis_url else None
+        self._shared = SlidingWindowCounterRateLimiter(self._redis) if self._redis else None
 
     async def call(self, caller: Caller) -> None:
         own, tenant = self._allowances.calls, self._allowances.tenant_calls
@@ -63,6 +65,12 @@ class SlidingRates:
         if most := self._allowances.megabytes:
             item = RateLimitItemPerDay(most * MEGABYTE)
             await self._spend(item, [str(caller.tenant_id)], size, f"This tenant stored {most} MiB")
+
+    async def close(self) -> None:
+        """Give connections back."""
+        if self._redis is not None:
+            assert isinstance(self._redis.bridge, RedispyBridge)
+            await self._redis.bridge.storage.aclose()
 
     async def _spend(self, item: RateLimitItem, of: Sequence[str], cost: int, what: str) -> None:
         limiter, granted = await self._hit(item, of, cost)
@@ -86,9 +94,9 @@ class SlidingRates:
         return self._here, await self._here.hit(item, *of, cost=cost)
 
 
-def _shared(url: str) -> SlidingWindowCounterRateLimiter:
+def _redis(url: str) -> RedisStorage:
     try:
-        storage = RedisStorage(
+        return RedisStorage(
             f"async+{url}",
             wrap_exceptions=True,
             implementation="redispy",
@@ -101,4 +109,3 @@ def _shared(url: str) -> SlidingWindowCounterRateLimiter:
             "MCP_RAG_REDIS_URL is set, and the package redis is not installed.",
             remedy="Install it with `pip install 'mcp-rag-memory[redis]'`, or unset MCP_RAG_REDIS_URL.",
         ) from None
-    return SlidingWindowCounterRateLimiter(storage)

@@ -53,6 +53,9 @@ class Settings(BaseSettings):
         "http://localhost:11434/v1", description="Base URL of an OpenAI-compatible embedding service."
     )
     embedding_api_key: SecretStr | None = Field(None, description="Key for that service.")
+    embedding_batch: int = Field(
+        64, ge=1, le=2048, description="Texts that this service is sent at once, at most."
+    )
     embedding_threads: int = Field(0, ge=0, description="Threads for a model. 0: as many as cores, up to 4.")
     model_path: Path | None = Field(None, description="A folder that holds the embedding model's files.")
     allow_download: bool = Field(False, description="Let models be downloaded from the Hugging Face hub.")
@@ -120,6 +123,9 @@ class Settings(BaseSettings):
         0, ge=0, description="MiB of text that a tenant may send to be stored. 0: any amount."
     )
 
+    embed: bool = Field(
+        True, description="Whether a server makes vectors. 0: it leaves all passages to `mcp-rag worker`."
+    )
     host: str = Field("127.0.0.1", description="Address that `serve` listens on.")
     public_hosts: Annotated[tuple[str, ...], NoDecode] = Field(
         (), description="Names that clients call `serve` by, between commas; this machine's own always work."

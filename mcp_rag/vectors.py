@@ -7,7 +7,7 @@ from contextlib import suppress
 import numpy as np
 from numpy.typing import NDArray
 
-from mcp_rag.backlog import Backlog
+from mcp_rag.backlog import LOOK_AGAIN, Backlog
 from mcp_rag.errors import (
     EmbeddingFailed,
     ModelMismatch,
@@ -37,8 +37,8 @@ class Vectors:
     def __init__(self, store: Store, embedder: Embedder) -> None:
         self._store = store
         self._embedder = embedder
-        self._loading: asyncio.Task[None] | None = None
-        self._working: asyncio.Task[None] | None = None
+        self._running: asyncio.Task[None] | None = None
+        self._tried = asyncio.Event()
         self._backlog: Backlog | None = None
         self._failure: RagError | None = None
         self.model_key: int | None = None
@@ -60,9 +60,12 @@ class Vectors:
             return f"Found by words alone: {self._failure}"
         return "Found by words alone: the embedding model is still loading."
 
-    def start(self, *, work: bool = True) -> None:
-        """Load the model in the background; then, if `work`, embed what waits whenever there is something."""
-        self._loading = self._loading or asyncio.create_task(self._load(work))
+    def start(self, *, work: bool = True, look_every: float = LOOK_AGAIN) -> None:
+        """Load the model in the background; then, if `work`, embed what waits whenever there is something.
+
+        That is heard of; what was not heard of is looked for `look_every` so many seconds.
+        """
+        self._running = self._running or asyncio.create_task(self._run(work, look_every))
 
     async def ready(self) -> None:
         """Wait until the model is loaded.
@@ -71,15 +74,38 @@ class Vectors:
             ModelError: it cannot be, and why.
         """
         self.start(work=False)
-        assert self._loading is not None
-        await asyncio.shield(self._loading)
+        assert self._running is not None
+        await self._tried.wait()
+        if self._running.done():
+            self._running.result()
         if self._failure is not None:
             raise self._failure
 
-    def wake(self) -> None:
-        """There may be passages without a vector."""
+    async def work(self, *, look_every: float = LOOK_AGAIN) -> None:
+        """Embed what waits, whenever there is something, until cancelled.
+
+        Raises:
+            ModelError: the model cannot be had; one whose service is down is waited for.
+        """
+        self.start(look_every=look_every)
+        assert self._running is not None
+        await self._running
+        if self._failure is not None:
+            raise self._failure
+
+    def wake(self, tenant_id: int) -> None:
+        """There may be passages of a tenant without a vector."""
         if self._backlog is not None:
-            self._backlog.wake()
+            self._backlog.wake(tenant_id)
+
+    async def try_again(self) -> int:
+        """Have what was set aside tried again, of every tenant; gives the number of passages."""
+        tried = 0
+        for tenant_id in await self._store.tenant_ids():
+            async with self._store.transaction(tenant_id) as tx:
+                tried += await tx.try_again()
+                await tx.notify_waiting()
+        return tried
 
     async def drain(self, progress: Callable[[int], None] | None = None) -> int:
         """Embed all that waits, now. `progress` hears how many passages each batch had."""
@@ -118,7 +144,9 @@ class Vectors:
         """Fill in this model's vectors beside those of the store's present model, then switch to them.
 
         Searches go on with the present model until the moment of the switch. Gives the number of passages.
+        What the new model cannot embed stays without a vector; what the old one could not is tried again.
         """
+        await self.try_again()
         await self._embedder.load()
         model = self._embedder.model
         await self._store.database.index_vectors(model.dimensions)
@@ -154,38 +182,43 @@ class Vectors:
         for tenant_id in await self._store.tenant_ids():
             async with self._store.transaction(tenant_id, readonly=True) as tx:
                 counts = await tx.counts(model_key)
-            if counts["vectors"] < counts["passages"]:
+            if counts["vectors"] + counts["failed"] < counts["passages"]:
                 return True
         return False
 
     async def close(self) -> None:
-        for task in (self._loading, self._working):
-            if task is not None:
-                task.cancel()
-                with suppress(asyncio.CancelledError):
-                    await task
+        if self._running is not None:
+            self._running.cancel()
+            with suppress(asyncio.CancelledError, RagError):
+                await self._running
         await self._embedder.close()
 
-    async def _load(self, work: bool) -> None:
+    async def _run(self, work: bool, look_every: float) -> None:
+        while await self._fails_for_now():
+            # A service that is down now may be up in a while; search goes by words until then.
+            await asyncio.sleep(RETRY_AFTER)
+        if work and self._backlog is not None:
+            await self._backlog.run(look_every)
+
+    async def _fails_for_now(self) -> bool:
+        """Load the model; whether that has failed for a reason that may pass."""
+        try:
+            await self._load()
+        finally:
+            self._tried.set()
+        return isinstance(self._failure, EmbeddingFailed | StoreUnavailable)
+
+    async def _load(self) -> None:
         try:
             await self._embedder.load()
             key = await self._adopt(self._embedder.model)
         except RagError as error:
             log.error("no embedding model", cause=error.cause, remedy=error.remedy)
             self._failure = error
-            if work and isinstance(error, EmbeddingFailed | StoreUnavailable):
-                self._working = asyncio.create_task(self._load_later())
             return
         self._failure = None
         self._backlog = Backlog(self._store, self._embedder, key)
         self.model_key = key
-        if work:
-            self._working = asyncio.create_task(self._backlog.run())
-
-    async def _load_later(self) -> None:
-        """A service that is down now may be up in a while; search goes by words until then."""
-        await asyncio.sleep(RETRY_AFTER)
-        self._loading = asyncio.create_task(self._load(work=True))
 
     async def _adopt(self, model: EmbeddingModel) -> int:
         """The key of the store's model, which is this one or becomes it in an empty store."""

@@ -114,6 +114,7 @@ class Borrowed:
     def __init__(self, embedder: Embedder) -> None:
         self.load, self.embed_passages = embedder.load, embedder.embed_passages
         self.embed_query, self._embedder = embedder.embed_query, embedder
+        self.batch = embedder.batch
 
     @property
     def model(self):  # type: ignore[no-untyped-def]

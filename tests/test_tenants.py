@@ -7,7 +7,7 @@ import pytest
 from mcp_rag import lexicon
 from mcp_rag.errors import UnknownConversation
 from mcp_rag.identity import LOCAL
-from mcp_rag.models import Address, NewMessage
+from mcp_rag.models import Address, Failure, NewMessage
 from mcp_rag.ports import Embedder
 from mcp_rag.postgres.identities import Identities
 from mcp_rag.postgres.store import Store
@@ -30,6 +30,7 @@ TABLES = (
     "token_use",
     "api_token",
     "audit",
+    "embedding_failure",
 )
 SECOND = LOCAL.model_copy(update={"tenant_id": 2})
 LEG = "SELECT * FROM lexical_leg($1::text::sparsevec, $2, '{}', null, null, null, null, 10, 100)"
@@ -55,6 +56,8 @@ async def second(rag: Rag, store: Store, embedder: Embedder, owner: asyncpg.Conn
     for tenant_id in (1, 2):
         async with store.transaction(tenant_id) as tx:
             await tx.use_tokens(date(2026, 3, 1), 100 * tenant_id)
+            passages, _ = await tx.message_passages("plan", 0, None)
+            await tx.note_failures(rag.vectors.model_key, [Failure(passages[0], "refused")])
     yield second
     await second.vectors.close()
 
@@ -104,6 +107,15 @@ async def test_raw_sql_of_the_application_sees_no_row_without_a_tenant_and_only_
         assert [row["tenant_id"] for row in tenants] == [tenant_id]
     await become(application, 3)
     assert await application.fetch(f"SELECT * FROM {table}") == []
+
+
+async def test_what_waits_of_all_tenants_is_told_as_sums_and_to_each_tenant_its_own(
+    rag: Rag, second: Rag
+) -> None:
+    await second.ingest("more", [NewMessage(text="Something to embed.")])
+    told = await rag.backlog()
+    assert (told.waiting, told.set_aside) == (1, 0)
+    assert (await rag.status()).pending == 0
 
 
 async def test_the_application_cannot_write_into_another_tenant(
@@ -157,7 +169,7 @@ async def test_the_roles_of_the_service_own_no_table_and_cannot_get_around_row_s
     )
     assert [tuple(row) for row in roles] == [("mcp_rag_app", False), ("mcp_rag_reader", False)]
     owned = "SELECT count(*) FROM {} WHERE pg_get_userbyid({}) = $1"
-    for role, functions in (("mcp_rag_app", 0), ("mcp_rag_reader", 6)):
+    for role, functions in (("mcp_rag_app", 0), ("mcp_rag_reader", 7)):
         assert await owner.fetchval(owned.format("pg_class", "relowner"), role) == 0
         assert await owner.fetchval(owned.format("pg_namespace", "nspowner"), role) == 0
         assert await owner.fetchval(owned.format("pg_proc", "proowner"), role) == functions
@@ -187,5 +199,6 @@ async def test_every_key_begins_with_the_tenant(owner: asyncpg.Connection) -> No
     )
     assert sorted(row[0] for row in others) == [
         "embedding FOREIGN KEY (model_key) REFERENCES embedding_model(model_key)",
+        "embedding_failure FOREIGN KEY (model_key) REFERENCES embedding_model(model_key)",
         "tenant UNIQUE (name)",
     ]

@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from mcp_rag import __version__
-from mcp_rag.cli import access, changes, evaluate, output, questions, service
+from mcp_rag.cli import access, changes, evaluate, output, questions, service, work
 from mcp_rag.cli.running import EXIT_CODES, FAILED, exit_code
 from mcp_rag.errors import RagError
 
@@ -35,7 +35,7 @@ VERBS: dict[str, dict[str, Callable[..., None]]] = {
     },
     "Keep": {"status": questions.status, "migrate": changes.migrate, "reembed": changes.reembed},
     "Judge": {"explain": questions.explain, "eval": evaluate.evaluate},
-    "Serve": {"serve": service.serve, "audit": access.audit},
+    "Serve": {"serve": service.serve, "worker": work.worker, "audit": access.audit},
 }
 for panel, verbs in VERBS.items():
     for name, verb in verbs.items():

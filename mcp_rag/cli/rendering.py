@@ -159,6 +159,7 @@ def status(now: Status) -> Iterator[Shown]:
             ("Messages", f"{now.messages:,}"),
             ("Passages", f"{now.passages:,}"),
             ("Waiting for a vector", f"{now.pending:,}"),
+            ("Set aside", f"{now.set_aside:,}"),
             ("Model", model),
             ("Search", now.mode),
             ("Database", now.database),
@@ -166,6 +167,11 @@ def status(now: Status) -> Iterator[Shown]:
     )
     if now.notice:
         yield block((now.notice, "yellow"))
+    if now.set_aside:
+        yield block(("Not embedded, found by words only; `mcp-rag worker --retry` tries again:", "yellow"))
+        for each in now.failures:
+            when = f"{each.failed_at:%Y-%m-%d %H:%M}"
+            yield block((each.uri, "cyan"), f" {visible(each.error)} ", (when, "dim"))
 
 
 def day(date: datetime | None) -> str:

@@ -68,6 +68,14 @@ def serve(
     port: Annotated[
         int | None, typer.Option(min=0, max=65535, help="Port, instead of MCP_RAG_PORT; 0 takes any.")
     ] = None,
+    embed: Annotated[
+        bool | None,
+        typer.Option(
+            "--embed/--no-embed",
+            help="Make vectors here, or leave all passages to `mcp-rag worker`; instead of MCP_RAG_EMBED.",
+            show_default=False,
+        ),
+    ] = None,
 ) -> None:
     """Serve MCP and REST over HTTP.
 
@@ -80,7 +88,7 @@ def serve(
     settings = Settings.read()
     log.configure(settings.log_level, settings.log_format)
     host = host or settings.host
-    settings = settings.model_copy(update={"host": host})
+    settings = settings.model_copy(update={"host": host, "embed": settings.embed if embed is None else embed})
     asyncio.run(serving.require_identification(settings))
     port = ports.free(host, settings.port if port is None else port)
     base = f"http://{f'[{host}]' if ':' in host else host}:{port}"

@@ -20,14 +20,17 @@ def create(
     threads: int = 0,
     url: str | None = None,
     api_key: str | None = None,
+    batch: int = 64,
 ) -> "Embedder":
     """An embedder that is still to be loaded. `threads` 0 means as many as cores, up to 4.
+
+    `batch`: texts that a service at `url` is sent at once, at most.
 
     Raises:
         InvalidSettings: no provider has this name, or `openai` was given no URL.
     """
     if provider == "openai":
-        return _openai(model, url, api_key)
+        return _openai(model, url, api_key, batch)
     if provider not in ("onnx", "sentence-transformers"):
         raise InvalidSettings(
             f"MCP_RAG_EMBEDDING_PROVIDER: there is no embedding provider named {provider!r}.",
@@ -39,12 +42,12 @@ def create(
     return LocalEmbedder(functools.partial(opener, model, model_path, allow_download, threads))
 
 
-def _openai(model: str, url: str | None, api_key: str | None) -> "Embedder":
+def _openai(model: str, url: str | None, api_key: str | None, batch: int) -> "Embedder":
     if not url:
         raise InvalidSettings("MCP_RAG_EMBEDDING_URL: the openai provider needs the URL of its service.")
     from mcp_rag.embedding.openai import OpenAIEmbedder
 
-    return OpenAIEmbedder(url, model, api_key=api_key)
+    return OpenAIEmbedder(url, model, api_key=api_key, batch=batch)
 
 
 def _open_onnx(model: str, path: Path | None, allow_download: bool, threads: int) -> "Encoder":

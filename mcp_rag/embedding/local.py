@@ -8,11 +8,13 @@ from typing import Protocol, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from mcp_rag.errors import EmbeddingFailed, ModelNotFound, NotReady
+from mcp_rag.errors import EmbeddingUnavailable, ModelNotFound, NotReady
 from mcp_rag.models import EmbeddingModel
 from mcp_rag.ports import Vectors
 
 T = TypeVar("T")
+BATCH = 64
+"""What is lost when the process dies is less than that, and the model finds enough of like length in it."""
 Rows = NDArray[np.intp]
 
 
@@ -43,6 +45,10 @@ class LocalEmbedder:
         if self._encoder is None:
             raise NotReady("The embedding model is not loaded yet.")
         return self._encoder.model
+
+    @property
+    def batch(self) -> int:
+        return BATCH
 
     async def load(self) -> None:
         await self._loaded()
@@ -83,5 +89,5 @@ class LocalEmbedder:
 
     async def _in(self, thread: ThreadPoolExecutor, work: Callable[[], T]) -> T:
         if self._closed:
-            raise EmbeddingFailed("The embedding model was closed.", remedy="Start the server again.")
+            raise EmbeddingUnavailable("The embedding model was closed.", remedy="Start the server again.")
         return await asyncio.get_running_loop().run_in_executor(thread, work)

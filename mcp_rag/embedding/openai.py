@@ -9,11 +9,14 @@ from pydantic import BaseModel, ValidationError
 
 from mcp_rag.embedding import catalogue
 from mcp_rag.embedding.unit import unit
-from mcp_rag.errors import EmbeddingFailed, ModelError, ModelNotFound, NotReady
+from mcp_rag.errors import EmbeddingFailed, EmbeddingUnavailable, ModelError, ModelNotFound, NotReady
 from mcp_rag.models import EmbeddingModel
 from mcp_rag.ports import Vectors
 
 MAX_BATCH_TEXTS = 64
+# What such an answer says is of the service, not of the texts.
+_NOT_THE_TEXT = frozenset({401, 403, 429, 502, 503, 504})
+_NO_CONNECTION = (httpx2.ConnectError, httpx2.ConnectTimeout, httpx2.PoolTimeout, httpx2.InvalidURL)
 # Services refuse what is longer than their model reads, usually 8192 tokens. A passage is far shorter.
 MAX_CHARACTERS = 8000
 MAX_RETRIES = 3
@@ -33,12 +36,24 @@ class _Embeddings(BaseModel):
 
 
 class OpenAIEmbedder:
-    """The port `Embedder` over HTTP. `backoff`: seconds before the first retry, doubled for each more."""
+    """The port `Embedder` over HTTP.
 
-    def __init__(self, url: str, model: str, *, api_key: str | None = None, backoff: float = 0.5) -> None:
+    `batch`: texts in a request, at most. `backoff`: seconds before the first retry, doubled for each more.
+    """
+
+    def __init__(
+        self,
+        url: str,
+        model: str,
+        *,
+        api_key: str | None = None,
+        batch: int = MAX_BATCH_TEXTS,
+        backoff: float = 0.5,
+    ) -> None:
         self._url = f"{url.rstrip('/')}/embeddings"
         self._name = model
         self._key = api_key
+        self._batch = batch
         self._backoff = backoff
         known = catalogue.find(model)
         self._query_prefix = known.query_prefix if known else ""
@@ -53,6 +68,10 @@ class OpenAIEmbedder:
             raise NotReady("The embedding service has not answered yet.")
         return self._model
 
+    @property
+    def batch(self) -> int:
+        return self._batch
+
     async def load(self) -> None:
         """Learn from a first answer how many dimensions the vectors have.
 
@@ -65,8 +84,8 @@ class OpenAIEmbedder:
     async def embed_passages(self, texts: Sequence[str]) -> Vectors:
         model = await self._loaded()
         vectors = np.zeros((len(texts), model.dimensions), np.float32)
-        for start in range(0, len(texts), MAX_BATCH_TEXTS):
-            batch = texts[start : start + MAX_BATCH_TEXTS]
+        for start in range(0, len(texts), self._batch):
+            batch = texts[start : start + self._batch]
             vectors[start : start + len(batch)] = self._checked(await self._request(batch), model)
         return vectors
 
@@ -115,13 +134,17 @@ class OpenAIEmbedder:
 
     async def _post(self, body: Mapping[str, object]) -> httpx2.Response:
         if self._client.is_closed:
-            raise EmbeddingFailed("The embedding service was closed.", remedy="Start the server again.")
+            raise EmbeddingUnavailable("The embedding service was closed.", remedy="Start the server again.")
         try:
             return await self._client.post(self._url, json=body)
         except (httpx2.HTTPError, httpx2.InvalidURL) as error:
             reason = str(error).rstrip(".") or type(error).__name__
-            raise EmbeddingFailed(
-                f"The embedding service at {self._shown_url} cannot be reached: {reason}.", remedy=_REMEDY
+            # One that took the texts and then gave no answer may have failed over them.
+            failed = EmbeddingUnavailable if isinstance(error, _NO_CONNECTION) else EmbeddingFailed
+            raise failed(
+                f"The embedding service at {self._shown_url} cannot be reached: {reason}.",
+                remedy=_REMEDY,
+                bare="The embedding service gave no answer.",
             ) from error
 
     @property
@@ -134,7 +157,7 @@ class OpenAIEmbedder:
         status = f"{response.status_code} {response.reason_phrase}"
         if response.status_code in (401, 403):
             # Such an answer may repeat the key, whole or in part, and so is not shown.
-            return EmbeddingFailed(
+            return EmbeddingUnavailable(
                 f"The embedding service at {self._shown_url} refused the key ({status}).",
                 remedy="Set MCP_RAG_EMBEDDING_API_KEY to a key for the service at MCP_RAG_EMBEDDING_URL.",
             )
@@ -143,7 +166,9 @@ class OpenAIEmbedder:
             return ModelNotFound(
                 answer, remedy=f"Set MCP_RAG_EMBEDDING_MODEL to a model that it has. {_REMEDY}"
             )
-        return EmbeddingFailed(answer, remedy=_REMEDY)
+        failed = EmbeddingUnavailable if response.status_code in _NOT_THE_TEXT else EmbeddingFailed
+        bare = f"The embedding service answered with status {response.status_code}."
+        return failed(answer, remedy=_REMEDY, bare=bare)
 
     def _words(self, response: httpx2.Response) -> str:
         words = " ".join(response.text.split())
@@ -190,4 +215,8 @@ def _in_order(embeddings: Sequence[_Embedding]) -> list[list[float]]:
 
 
 def _unreadable(what: str) -> EmbeddingFailed:
-    return EmbeddingFailed(f"The embedding service answered with {what}.", remedy=_REMEDY)
+    return EmbeddingFailed(
+        f"The embedding service answered with {what}.",
+        remedy=_REMEDY,
+        bare="The embedding service answered with something that cannot be read.",
+    )

@@ -16,6 +16,7 @@ def unit(vectors: NDArray[np.floating]) -> Vectors:
     rows = vectors.astype(np.float32)
     lengths = np.linalg.norm(rows, axis=-1, keepdims=True)
     if not (np.isfinite(lengths).all() and (lengths > 0).all()):
-        raise EmbeddingFailed("The embedding model gave a vector that has no direction.")
+        cause = "The embedding model gave a vector that has no direction."
+        raise EmbeddingFailed(cause, bare=cause)
     scaled: Vectors = rows / lengths
     return scaled

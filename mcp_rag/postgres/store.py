@@ -1,8 +1,8 @@
 """Class Store: what the service asks of the database, one method per statement."""
 
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
-from datetime import datetime
+from datetime import datetime, timedelta
 
 import asyncpg
 import numpy as np
@@ -13,17 +13,22 @@ from mcp_rag import candidates, segments
 from mcp_rag.indexing import IndexedPassage, Outdated, Renewed
 from mcp_rag.lexicon import Asked
 from mcp_rag.models import (
+    Address,
+    BacklogState,
     Candidate,
     Conversation,
     Embedded,
     EmbeddingModel,
+    Failure,
     Filters,
     Kind,
     Message,
     NewMessage,
+    SetAside,
     StoredIdentity,
     Waiting,
 )
+from mcp_rag.postgres import listening
 from mcp_rag.postgres.bookkeeping import Bookkeeping
 from mcp_rag.postgres.database import Database
 from mcp_rag.postgres.queries import sql
@@ -45,6 +50,12 @@ POSTINGS = 3_000
 first ten as with all of them scored, and of the first hundred 99.97 %; with 2,000 99.5 %."""
 EXACT_SCAN = 20_000
 """Passages up to which a scope is scanned exactly; beyond it the vector index answers."""
+MOST_TRIES = 3
+"""Times that a passage may fail before it is set aside."""
+BETWEEN_TRIES = timedelta(seconds=30)
+"""So long a passage that failed is left alone."""
+SHOWN = 20
+"""Passages set aside that are told of one by one."""
 
 
 class Store:
@@ -61,6 +72,17 @@ class Store:
     async def tenant_ids(self) -> list[int]:
         async with self.database.transaction(0, readonly=True) as connection:
             return [row[0] for row in await connection.fetch(sql("tenant_ids"))]
+
+    async def backlog(self) -> BacklogState:
+        """What waits in the whole store."""
+        async with self.database.connection() as connection:
+            row = await connection.fetchrow(sql("backlog"), segments.RECIPE, MOST_TRIES)
+        assert row is not None
+        return BacklogState(**row)
+
+    async def listen(self, heard: Callable[[int | None], None]) -> None:
+        """Call `heard` with each tenant that may have got work, None where it may be any. Never returns."""
+        await listening.listen(self.database, heard)
 
 
 class Transaction(Surroundings, Bookkeeping):
@@ -248,7 +270,7 @@ class Transaction(Surroundings, Bookkeeping):
         return [(conversation(row), (row["recent_at"], row["conversation_key"])) for row in rows]
 
     async def counts(self, model_key: int | None) -> dict[str, int]:
-        row = await self._row("count_store", model_key, segments.RECIPE)
+        row = await self._row("count_store", model_key, segments.RECIPE, MOST_TRIES)
         assert row is not None
         return {name: int(count) for name, count in row.items()}
 
@@ -329,6 +351,8 @@ class Transaction(Surroundings, Bookkeeping):
             segments.RECIPE,
             segments.BEFORE,
             segments.PAUSE,
+            MOST_TRIES,
+            BETWEEN_TRIES,
         )
         if not rows:
             return [], None
@@ -348,8 +372,32 @@ class Transaction(Surroundings, Bookkeeping):
             )
             for passage in embedded
         ]  # fmt: skip
+        keys = [passage.passage_key for passage in embedded]
         await self._connection.executemany(sql("insert_vector"), rows)
-        await self._execute("note_vectors", [passage.passage_key for passage in embedded])
+        await self._execute("forget_failures", keys)
+        await self._execute("note_vectors", keys)
+
+    async def note_failures(self, model_key: int, failures: Sequence[Failure]) -> None:
+        """These passages could not be embedded, through no fault of the model."""
+        rows = [(self._tenant_id, failure.passage_key, model_key, failure.error) for failure in failures]
+        await self._connection.executemany(sql("note_failure"), rows)
+
+    async def set_aside(self, model_key: int | None) -> list[SetAside]:
+        """The passages that the model could not embed, the latest first, some of them."""
+        rows = await self._fetch("set_aside", model_key, MOST_TRIES, SHOWN)
+        return [
+            SetAside(uri=Address(conversation_id=name, position=position).uri, error=error, failed_at=when)
+            for name, position, error, when in rows
+        ]
+
+    async def try_again(self) -> int:
+        """Forget what failed, so that it is tried again; gives how many passages that were."""
+        return len(await self._fetch("forget_failures", None))
+
+    async def notify_waiting(self) -> None:
+        """Tell whoever embeds that there may be work, once this is committed."""
+        await self._execute("notify_waiting")
 
     async def delete_other_vectors(self, model_key: int) -> None:
         await self._execute("delete_vectors", model_key)
+        await self._execute("delete_other_failures", model_key)

@@ -53,7 +53,11 @@ class Surroundings(Statements):
         await self._execute("outdate_passages", conversation)
 
     async def delete_replies(self, conversation: int, positions: Collection[int]) -> None:
-        await self._execute("delete_replies", conversation, list(positions))
+        """Have the passages that follow these messages embedded again, with what is before them now."""
+        rows = await self._fetch("wait_again", conversation, list(positions)) if positions else []
+        if keys := [row["passage_key"] for row in rows]:
+            await self._execute("delete_passage_vectors", keys)
+            await self._execute("forget_failures", keys)
 
     async def people_named(self, names: Collection[str], filters: Filters) -> dict[str, list[str]]:
         """The speakers, in small letters, who answer to each of the names."""

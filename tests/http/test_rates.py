@@ -46,6 +46,7 @@ async def limited(
             yield url
     finally:
         await rag.vectors.close()
+        await rates.close()
 
 
 async def statuses(client: httpx2.AsyncClient, calls: int) -> list[int]:

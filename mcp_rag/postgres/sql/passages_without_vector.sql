@@ -1,4 +1,5 @@
--- Work to be done, after passage $3; what another worker has taken is skipped. A conversation's title is
+-- Work to be done, after passage $3; what another worker has taken is skipped, and what could not be embedded a
+-- moment ago ($9), or $8 times, is left alone. A conversation's title is
 -- embedded with each of its passages: "It is 420 euros" means little alone. For the same reason a message of a
 -- chat is embedded a second time after the one before it, cut to its last $6 characters, unless $7 lies between.
 SELECT passage.passage_key, text.alone AS text,
@@ -29,6 +30,12 @@ WHERE passage.tenant_id = $1 AND passage.passage_key > $3
         SELECT FROM embedding
         WHERE embedding.tenant_id = $1 AND embedding.passage_key = passage.passage_key
             AND embedding.model_key = $2::smallint AND embedding.recipe = $5
+    )
+    AND NOT EXISTS (
+        SELECT FROM embedding_failure AS failure
+        WHERE failure.tenant_id = $1 AND failure.passage_key = passage.passage_key
+            AND failure.model_key = $2::smallint
+            AND (failure.tries >= $8 OR failure.failed_at > now() - $9::interval)
     )
 ORDER BY passage.passage_key
 LIMIT $4

@@ -1,0 +1,1 @@
+DELETE FROM embedding_failure WHERE tenant_id = $1 AND model_key <> $2::smallint
