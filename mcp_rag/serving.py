@@ -10,14 +10,16 @@ import uvicorn
 from fastapi import FastAPI
 from fastapi.exceptions import RequestValidationError
 from sse_starlette.sse import AppStatus
+from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware
+from starlette.middleware.gzip import GZipMiddleware
 from starlette.requests import Request
 from starlette.responses import JSONResponse
 
 from mcp_rag import __version__
 from mcp_rag.compose import Starting, Startup
 from mcp_rag.errors import InvalidSettings, RagError
-from mcp_rag.http import hosts, openapi, problems, rest
+from mcp_rag.http import bulk, documentation, hosts, openapi, problems, rest
 from mcp_rag.http.addresses import KeepSlashes
 from mcp_rag.http.admission import Admission
 from mcp_rag.http.hosts import Hosts
@@ -68,15 +70,21 @@ def create_app(startup: Starting, settings: Settings) -> FastAPI:
         docs_url=None,
         redoc_url=None,
         lifespan=_lifespan(startup, transports.router.lifespan_context),
-        exception_handlers={RagError: _told, RequestValidationError: _told_invalid},
+        exception_handlers={
+            RagError: _told,
+            RequestValidationError: _told_invalid,
+            HTTPException: _told_otherwise,
+        },
         middleware=[
             Middleware(Hosts, names=names),
             Middleware(Identification, identify=admission.identify),
-            Middleware(BodyLimit, most=most),
+            Middleware(GZipMiddleware, compresslevel=5),
+            Middleware(BodyLimit, most=most, streams=bulk.is_bulk),
             Middleware(KeepSlashes),
         ],
     )
     app.state.rag = admission.rag
+    app.router.routes += [bulk.Bulk(longest=most), documentation.route]
     app.include_router(rest.routes)
     app.router.routes.extend(transports.routes)
     app.openapi = partial(openapi.describe, app)  # type: ignore[method-assign]  # as FastAPI has it done
@@ -133,3 +141,9 @@ async def _told(request: Request, error: Exception) -> JSONResponse:
 async def _told_invalid(request: Request, error: Exception) -> JSONResponse:
     assert isinstance(error, RequestValidationError)
     return problems.problem(problems.invalid(error.errors()))
+
+
+async def _told_otherwise(request: Request, error: Exception) -> JSONResponse:
+    assert isinstance(error, HTTPException)
+    path = request.scope["path"]
+    return problems.of_the_framework(error, path, allow=rest.allowed(path))

@@ -3,33 +3,49 @@
 from typing import Any
 
 from pydantic import Field, ValidationError
+from starlette.exceptions import HTTPException
 from starlette.responses import JSONResponse
 
 from mcp_rag.errors import (
     AccessDenied,
     InvalidInput,
+    KeyReused,
     ModelError,
     NotFound,
     NotReady,
     RagError,
     StoreError,
     TokensSpent,
+    TooLarge,
     Unidentified,
+    UnknownCoding,
+    UnknownRoute,
+    WrongMethod,
 )
 from mcp_rag.models import Frozen
 
 MEDIA_TYPE = "application/problem+json"
 STATUS: dict[type[RagError], int] = {
+    KeyReused: 409,
+    TooLarge: 413,
+    UnknownCoding: 415,
     InvalidInput: 400,
     Unidentified: 401,
     AccessDenied: 403,
     NotFound: 404,
+    WrongMethod: 405,
     TokensSpent: 429,
     NotReady: 503,
     StoreError: 503,
     ModelError: 503,
 }
-HEADERS = {401: {"WWW-Authenticate": "Bearer"}, 503: {"Retry-After": "5"}}
+HEADERS = {
+    401: {"WWW-Authenticate": "Bearer"},
+    # The rest of the body is not read.
+    413: {"Connection": "close"},
+    415: {"Accept-Encoding": "gzip"},
+    503: {"Retry-After": "5"},
+}
 
 
 class Problem(Frozen):
@@ -58,6 +74,17 @@ def problem(error: RagError) -> JSONResponse:
     return JSONResponse(
         told.model_dump(), told.status, headers=HEADERS.get(told.status), media_type=MEDIA_TYPE
     )
+
+
+def of_the_framework(error: HTTPException, path: str, *, allow: str) -> JSONResponse:
+    """What the framework refuses by itself: paths, methods, and bodies that it cannot parse."""
+    if error.status_code == 404:
+        return problem(UnknownRoute(f"There is nothing at {path[:100]!r}."))
+    if error.status_code == 405:
+        refusal = problem(WrongMethod())
+        refusal.headers.update({**(error.headers or {}), **({"Allow": allow} if allow else {})})
+        return refusal
+    return problem(InvalidInput(f"{error.detail.rstrip('.')}."))
 
 
 def invalid(errors: Any) -> InvalidInput:
