@@ -8,7 +8,7 @@ DATA ?= ../shared/data
 QUIETLY := PYTHONWARNINGS=ignore
 SETS := $(patsubst %/corpus.jsonl,%,$(wildcard $(DATA)/*/corpus.jsonl))
 
-.PHONY: help demo test test-slow test-torch test-oidc check fix bench bench-scale eval clean
+.PHONY: help demo test test-slow test-fuzz test-torch test-oidc check fix bench bench-scale eval clean
 
 help: ## Show what there is
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -38,10 +38,13 @@ demo: .venv/installed ## Put real conversations in and take answers out, in a st
 	@$(BIN)/mcp-rag demo
 
 test: .venv/developing ## Run the tests, against a real Postgres and a real model
-	$(BIN)/python -m pytest -n logical --maxprocesses 4 --dist loadfile -m 'not slow and not torch and not provider'
+	$(BIN)/python -m pytest -n logical --maxprocesses 4 --dist loadfile -m 'not slow and not torch and not provider and not fuzz'
 
 test-slow: .venv/developing ## Run the tests that take minutes
-	$(BIN)/python -m pytest -m 'slow and not torch and not provider'
+	$(BIN)/python -m pytest -m 'slow and not torch and not provider and not fuzz'
+
+test-fuzz: .venv/developing ## Call the REST routes with whatever their description allows, and does not
+	$(BIN)/python -m pytest -m fuzz tests/http
 
 test-torch: .venv-torch/installed ## Run the tests of the sentence-transformers provider
 	$(TORCH)/python -m pytest -m torch tests/embedding tests/reranking

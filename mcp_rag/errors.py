@@ -3,10 +3,15 @@
 RagError
 ├── InvalidInput            the caller can repair the call
 │   ├── InvalidContent
-│   └── InvalidCursor
+│   ├── InvalidCursor
+│   ├── KeyReused
+│   ├── TooLarge
+│   └── UnknownCoding
 ├── NotFound
 │   ├── UnknownConversation
-│   └── UnknownMessage
+│   ├── UnknownMessage
+│   └── UnknownRoute
+├── WrongMethod
 ├── StoreError              the database
 │   ├── StoreUnavailable
 │   ├── SchemaOutdated
@@ -71,6 +76,24 @@ class InvalidCursor(InvalidInput):
     remedy = "Repeat the call without `cursor` to start from the first page."
 
 
+class KeyReused(InvalidInput):
+    """The idempotency key belongs to another call."""
+
+    remedy = "Send a new key with every new call, and the same key only to repeat one."
+
+
+class TooLarge(InvalidInput):
+    """The body is too large."""
+
+    remedy = "Send it in parts: the same conversation_id adds to what is stored."
+
+
+class UnknownCoding(InvalidInput):
+    """The body is encoded in a way that is not read."""
+
+    remedy = "Send it with Content-Encoding: gzip, or as it is."
+
+
 class NotFound(RagError):
     """Nothing is stored under this name."""
 
@@ -85,6 +108,18 @@ class UnknownMessage(NotFound):
     """The conversation has no message at this position."""
 
     remedy = "Call `fetch` with the conversation id alone to see its messages."
+
+
+class UnknownRoute(NotFound):
+    """There is nothing at this path."""
+
+    remedy = "GET /docs shows what there is."
+
+
+class WrongMethod(RagError):
+    """What is at this path does not take this method."""
+
+    remedy = "Use a method that the header Allow names; GET /docs shows what each does."
 
 
 class StoreError(RagError):

@@ -1,10 +1,16 @@
 """Writing what is new in a conversation, inside the transaction that `Rag.ingest` opened."""
 
 import asyncio
+import json
 from collections.abc import Sequence
 from dataclasses import replace
+from hashlib import sha256
+from hmac import digest as keyed_digest
+
+from pydantic_core import to_jsonable_python
 
 from mcp_rag import passages, surroundings
+from mcp_rag.errors import KeyReused
 from mcp_rag.indexing import index, statistics
 from mcp_rag.models import Address, NewMessage, Receipt, Skipped, StoredMessage
 from mcp_rag.postgres.rows import OpenConversation
@@ -47,6 +53,22 @@ async def living(
     alive = [m for m, digest in zip(incoming, digests, strict=True) if digest not in graves]
     dead = [m for m, digest in zip(incoming, digests, strict=True) if digest in graves]
     return alive, [Skipped(index=m.index, reason=f"was forgotten; {RESTORE}") for m in dead]
+
+
+async def earlier(tx: Transaction, key: str, sent: Sequence[object]) -> Receipt | None:
+    """What an earlier call with this key was answered; None where there is none, and then the key is taken.
+
+    Raises:
+        KeyReused: that call sent something else.
+    """
+    text = json.dumps(sent, default=to_jsonable_python)
+    digest = keyed_digest(await tx.tombstone_key(), text.encode(), sha256)
+    if await tx.claim_key(key, digest):
+        return None
+    first, receipt = await tx.kept_receipt(key)
+    if first != digest:
+        raise KeyReused
+    return Receipt.model_validate_json(receipt).model_copy(update={"replayed": True})
 
 
 def sections(messages: Sequence[tuple[int, NewMessage]]) -> list[tuple[int, NewMessage]]:

@@ -10,6 +10,7 @@ from urllib.parse import quote, unquote
 import numpy as np
 from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field, RootModel
+from pydantic.json_schema import SkipJsonSchema
 
 from mcp_rag.errors import InvalidInput
 
@@ -135,6 +136,8 @@ class Receipt(Frozen):
     skipped: tuple[Skipped, ...] = ()
     message_count: int = Field(0, description="Messages that the conversation holds now.")
     pending: int = Field(0, description="Passages found by words already, by meaning in a moment.")
+    replayed: SkipJsonSchema[bool] = Field(False, exclude=True)
+    """It is of an earlier call with the same key."""
 
 
 class Filters(Frozen):

@@ -32,10 +32,12 @@ from mcp_rag.models import (
     Prompt,
     Receipt,
     SearchResult,
+    Skipped,
     Status,
     Turn,
 )
 from mcp_rag.ports import Answerer, Cache, Embedder, Rates, Reranker
+from mcp_rag.postgres.rows import OpenConversation
 from mcp_rag.postgres.store import Store, Transaction
 from mcp_rag.reconciliation import identify, reconcile
 from mcp_rag.retrieval import Retrieval
@@ -121,13 +123,16 @@ class Rag:
         tags: Sequence[str] | None = None,
         kind: Kind | None = None,
         restore: bool = False,
+        key: str | None = None,
     ) -> Receipt:
         """Store what is new in a conversation, in one transaction, and say what that was.
 
         Found by words from the moment this returns, by meaning a moment later. With `restore` it is stored
-        even if it was forgotten.
+        even if it was forgotten. With a `key` of the caller's it is done once: for 24 hours the same call with
+        the same key is given the same receipt, and nothing else happens.
 
         Raises:
+            KeyReused: another call had this key.
             InvalidInput: the id or another name cannot be used, or there is nothing to store.
             InvalidContent: none of the messages can be stored.
             TooMuch: the tenant has stored too much today.
@@ -140,25 +145,18 @@ class Rag:
         good, skipped = content.sift(messages, longest=longest)
         if self._rates is not None:
             await self._rates.store(self._caller, sum(len(message.text.encode()) for _, message in good))
+        sent = (conversation_id, title, source, kind, tags, restore, messages)
         async with self._store.transaction(self._tenant_id) as tx:
+            if (key := content.name(key, "The key")) and (done := await ingestion.earlier(tx, key, sent)):
+                return done
             opened = await tx.open_conversation(
                 conversation_id, title=title, source=source, kind=kind, tags=tags
             )
-            if refused := await ingestion.forgotten(tx, conversation_id, opened, restore=restore):
-                return Receipt(conversation_id=conversation_id, skipped=tuple(refused))
-            sent = ingestion.sections(good) if opened.kind == "document" else good
-            incoming, repeated = identify(sent)
-            incoming, dead = await ingestion.living(tx, conversation_id, incoming, restore=restore)
-            changes = reconcile(await tx.identities(opened.key), incoming, opened.kind)
-            pending = await ingestion.apply(tx, opened, changes, tenant_id=self._tenant_id)
-            count = await tx.finish_conversation(opened.key, changed=changes.any)
-            if changes.any or opened.described:
-                await tx.notify_waiting()
-                await tx.note_changes([opened.key])
-                await tx.record(self._caller, "ingest", {conversation_id: changes.count})
+            receipt = await self._write(tx, conversation_id, opened, good, skipped, restore=restore)
+            if key:
+                await tx.keep_receipt(key, receipt.model_dump_json(), opened.key)
         self.vectors.wake(self._tenant_id)
-        left_out = (*skipped, *repeated, *dead)
-        return ingestion.receipt(conversation_id, changes, left_out, message_count=count, pending=pending)
+        return receipt
 
     async def search(
         self,
@@ -424,6 +422,31 @@ class Rag:
             StoreUnavailable: the database cannot be reached.
         """
         return await self._store.backlog()
+
+    async def _write(
+        self,
+        tx: Transaction,
+        conversation_id: str,
+        opened: OpenConversation,
+        good: Sequence[tuple[int, NewMessage]],
+        skipped: Sequence[Skipped],
+        *,
+        restore: bool,
+    ) -> Receipt:
+        if refused := await ingestion.forgotten(tx, conversation_id, opened, restore=restore):
+            return Receipt(conversation_id=conversation_id, skipped=tuple(refused))
+        sent = ingestion.sections(good) if opened.kind == "document" else good
+        incoming, repeated = identify(sent)
+        incoming, dead = await ingestion.living(tx, conversation_id, incoming, restore=restore)
+        changes = reconcile(await tx.identities(opened.key), incoming, opened.kind)
+        pending = await ingestion.apply(tx, opened, changes, tenant_id=self._tenant_id)
+        count = await tx.finish_conversation(opened.key, changed=changes.any)
+        if changes.any or opened.described:
+            await tx.notify_waiting()
+            await tx.note_changes([opened.key])
+            await tx.record(self._caller, "ingest", {conversation_id: changes.count})
+        left_out = (*skipped, *repeated, *dead)
+        return ingestion.receipt(conversation_id, changes, left_out, message_count=count, pending=pending)
 
     async def _looked_for(self, address: Address) -> LookedFor:
         if address.position is None:

@@ -10,7 +10,9 @@ import uvicorn
 from fastapi import FastAPI
 from fastapi.exceptions import RequestValidationError
 from sse_starlette.sse import AppStatus
+from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware
+from starlette.middleware.gzip import GZipMiddleware
 from starlette.requests import Request
 from starlette.responses import JSONResponse
 
@@ -18,7 +20,7 @@ from mcp_rag import __version__
 from mcp_rag.capacity import Capacity
 from mcp_rag.compose import Starting, Startup
 from mcp_rag.errors import InvalidSettings, RagError
-from mcp_rag.http import hosts, openapi, problems, rest
+from mcp_rag.http import bulk, documentation, hosts, openapi, problems, rest
 from mcp_rag.http.addresses import KeepSlashes
 from mcp_rag.http.admission import Admission
 from mcp_rag.http.hosts import Hosts
@@ -76,7 +78,11 @@ def create_app(startup: Starting, settings: Settings) -> FastAPI:
         docs_url=None,
         redoc_url=None,
         lifespan=_lifespan(startup, transports.router.lifespan_context),
-        exception_handlers={RagError: _told, RequestValidationError: _told_invalid},
+        exception_handlers={
+            RagError: _told,
+            RequestValidationError: _told_invalid,
+            HTTPException: _told_otherwise,
+        },
         middleware=[
             Middleware(Hosts, names=names),
             Middleware(
@@ -85,12 +91,14 @@ def create_app(startup: Starting, settings: Settings) -> FastAPI:
                 challenge=challenge,
                 tools={tool.name: tool.scope for tool in TOOLS},
             ),
-            Middleware(BodyLimit, most=most),
+            Middleware(GZipMiddleware, compresslevel=5),
+            Middleware(BodyLimit, most=most, streams=bulk.is_bulk),
             Middleware(KeepSlashes),
         ],
     )
     app.state.rag, app.state.capacity = admission.rag, capacity
     app.state.challenge = challenge
+    app.router.routes += [bulk.Bulk(longest=most), documentation.route]
     app.include_router(rest.routes)
     app.router.routes.extend(transports.routes)
     app.router.routes.extend(resource.routes() if resource else [])
@@ -165,3 +173,9 @@ async def _told(request: Request, error: Exception) -> JSONResponse:
 async def _told_invalid(request: Request, error: Exception) -> JSONResponse:
     assert isinstance(error, RequestValidationError)
     return problems.problem(problems.invalid(error.errors()))
+
+
+async def _told_otherwise(request: Request, error: Exception) -> JSONResponse:
+    assert isinstance(error, HTTPException)
+    path = request.scope["path"]
+    return problems.of_the_framework(error, path, allow=rest.allowed(path))

@@ -31,6 +31,7 @@ TABLES = (
     "api_token",
     "audit",
     "embedding_failure",
+    "idempotency_key",
 )
 SECOND = LOCAL.model_copy(update={"tenant_id": 2})
 LEG = "SELECT * FROM lexical_leg($1::text::sparsevec, $2, '{}', null, null, null, null, 10, 100)"
@@ -46,7 +47,10 @@ async def second(rag: Rag, store: Store, embedder: Embedder, owner: asyncpg.Conn
     second.vectors.start(work=False)
     for service, secret in ((rag, "walrus"), (second, "pelican")):
         await service.ingest(
-            "plan", [NewMessage(text=f"The word of the day is {secret}.", speaker="Ana")], title=secret
+            "plan",
+            [NewMessage(text=f"The word of the day is {secret}.", speaker="Ana")],
+            title=secret,
+            key="once",
         )
         await service.ingest(f"old {secret}", [NewMessage(text="gone")])
         await service.forget(conversation_ids=[f"old {secret}"], dry_run=False)

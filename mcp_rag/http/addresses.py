@@ -17,5 +17,5 @@ class KeepSlashes:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         raw = scope.get("raw_path") or b""
         if scope["type"] == "http" and raw.startswith(UNDER):
-            scope = {**scope, "path": raw.partition(b"?")[0].decode("ascii")}
+            scope = {**scope, "path": raw.partition(b"?")[0].decode("utf-8", "replace")}
         await self._app(scope, receive, send)

@@ -4,15 +4,46 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Annotated
 
-from pydantic import Field, model_validator
+from pydantic import ConfigDict, Field, model_validator
+from pydantic.config import JsonDict
 
+from mcp_rag.content import LONGEST_ID, LONGEST_QUERY
 from mcp_rag.models import Filters, Frozen, Kind, NewMessage, Turn
+
+ASKED: JsonDict = {"minLength": 1, "maxLength": LONGEST_QUERY}
 
 
 class NewContent(Frozen):
     """A conversation or a document, or more of one that is stored."""
 
-    conversation_id: str = Field(description="Any stable name; the same name adds to it.")
+    model_config = ConfigDict(
+        json_schema_extra={
+            "examples": [
+                {"conversation_id": "team/opening", "content": "We moved the opening to 14 March."},
+                {
+                    "conversation_id": "team/opening",
+                    "messages": [
+                        {
+                            "text": "The permit for the terrace came today.",
+                            "speaker": "Ana",
+                            "sent_at": "2026-03-02T09:30:00Z",
+                        }
+                    ],
+                    "title": "The opening",
+                    "tags": ["team"],
+                },
+            ],
+            "oneOf": [
+                {"required": ["content"], "properties": {"content": {"type": "string"}}},
+                {"required": ["messages"], "properties": {"messages": {"type": "array"}}},
+            ],
+        }
+    )
+
+    conversation_id: str = Field(
+        description="Any stable name; the same name adds to it.",
+        json_schema_extra={"minLength": 1, "maxLength": LONGEST_ID},
+    )
     content: str | None = Field(None, description="One text, instead of messages.")
     messages: tuple[NewMessage, ...] | None = Field(None, description="Messages, oldest first.")
     title: str | None = None
@@ -35,7 +66,9 @@ class NewContent(Frozen):
 class Query(Filters):
     """What to look for, and where."""
 
-    query: str = Field(description="What to look for, in plain words.")
+    model_config = ConfigDict(json_schema_extra={"examples": [{"query": "when do we open", "explain": True}]})
+
+    query: str = Field(description="What to look for, in plain words.", json_schema_extra=ASKED)
     limit: Annotated[int, Field(ge=1, le=50, description="Hits on a page.")] = 8
     cursor: str | None = Field(None, description="next_cursor of the page before.")
     whole: bool = Field(False, description="Whole passages instead of the part that matches.")
@@ -47,7 +80,9 @@ class Query(Filters):
 class Question(Filters):
     """What to answer, and from what."""
 
-    question: str
+    model_config = ConfigDict(json_schema_extra={"examples": [{"question": "When do we open?"}]})
+
+    question: str = Field(description="In plain words.", json_schema_extra=ASKED)
     history: tuple[Turn, ...] = Field((), description="Earlier turns, if the question leans on them.")
 
 

@@ -1,63 +1,89 @@
 """How much is read of a body: refused by what it says of itself, or as soon as it is more."""
 
+from collections.abc import Callable
+
 from starlette.datastructures import Headers
-from starlette.responses import JSONResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from mcp_rag.http.problems import MEDIA_TYPE, Problem
+from mcp_rag.errors import RagError, TooLarge
+from mcp_rag.http.compression import unpacked
+from mcp_rag.http.problems import problem
 
 
 class BodyLimit:
-    """Answers 413 before a larger body is read whole."""
+    """Unpacks bodies, and answers 413 before one that is larger, unpacked, is read whole.
 
-    def __init__(self, app: ASGIApp, *, most: int) -> None:
-        self._app = app
-        self._most = most
+    What `streams` is read by its lines, by somebody who keeps one line at a time and counts for himself.
+    """
+
+    def __init__(self, app: ASGIApp, *, most: int, streams: Callable[[Scope], bool]) -> None:
+        """`most` in bytes."""
+        self._app, self._most, self._streams = app, most, streams
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
+        exchange = _Exchange(send)
+        try:
+            scope, body = self._body(scope, receive)
+            await self._app(scope, exchange.reading(body), exchange.send)
+        except RagError as error:
+            exchange.refusal = exchange.refusal or error
+            if exchange.begun:
+                raise
+        if exchange.refusal is not None and not exchange.begun:
+            await problem(exchange.refusal)(scope, receive, send)
+
+    def _body(self, scope: Scope, receive: Receive) -> tuple[Scope, Receive]:
+        if self._streams(scope):
+            return unpacked(scope, receive)
         told = Headers(scope=scope).get("content-length", "0")
         if told.isascii() and told.isdigit() and int(told) > self._most:
-            await self._too_large()(scope, receive, send)
-            return
-        await self._counted(scope, receive, send)
+            raise too_large(self._most)
+        scope, receive = unpacked(scope, receive)
+        return scope, self._counted(receive)
 
-    async def _counted(self, scope: Scope, receive: Receive, send: Send) -> None:
-        read, begun = 0, False
+    def _counted(self, receive: Receive) -> Receive:
+        read = 0
 
         async def counting() -> Message:
             nonlocal read
             message = await receive()
             read += len(message.get("body", b""))
             if read > self._most:
-                raise _TooLarge
+                raise too_large(self._most)
             return message
 
-        async def sending(message: Message) -> None:
-            nonlocal begun
-            begun = True
-            await send(message)
+        return counting
 
-        try:
-            await self._app(scope, counting, sending)
-        except _TooLarge:
-            if begun:
+
+class _Exchange:
+    """What is answered, unless the body turns out to be none that is read.
+
+    Whoever reads it behind us may have made something else of that.
+    """
+
+    def __init__(self, send: Send) -> None:
+        self._send = send
+        self.refusal: RagError | None = None
+        self.begun = False
+
+    def reading(self, receive: Receive) -> Receive:
+        async def read() -> Message:
+            try:
+                return await receive()
+            except RagError as error:
+                self.refusal = error
                 raise
-            await self._too_large()(scope, receive, send)
 
-    def _too_large(self) -> JSONResponse:
-        megabytes = self._most // 2**20
-        told = Problem(
-            type="urn:mcp-rag:TooLarge",
-            title="The body is too large.",
-            status=413,
-            detail=f"At most {megabytes} MiB are read.",
-            remedy="Send it in parts: the same conversation_id adds to what is stored.",
-        )
-        return JSONResponse(told.model_dump(), 413, media_type=MEDIA_TYPE, headers={"Connection": "close"})
+        return read
+
+    async def send(self, message: Message) -> None:
+        if self.begun or self.refusal is None:
+            self.begun = True
+            await self._send(message)
 
 
-class _TooLarge(Exception):
-    """More has come than is read."""
+def too_large(most: int) -> TooLarge:
+    return TooLarge(f"At most {most // 2**20} MiB are read.")

@@ -3,29 +3,39 @@
 from typing import Any
 
 from pydantic import Field, ValidationError
+from starlette.exceptions import HTTPException
 from starlette.responses import JSONResponse
 
 from mcp_rag.errors import (
     AccessDenied,
     InvalidInput,
     IssuerUnavailable,
+    KeyReused,
     ModelError,
     NotFound,
     NotReady,
     Overloaded,
     RagError,
     StoreError,
+    TooLarge,
     TooMuch,
     Unidentified,
+    UnknownCoding,
+    UnknownRoute,
+    WrongMethod,
 )
 from mcp_rag.models import Frozen
 
 MEDIA_TYPE = "application/problem+json"
 STATUS: dict[type[RagError], int] = {
+    KeyReused: 409,
+    TooLarge: 413,
+    UnknownCoding: 415,
     InvalidInput: 400,
     Unidentified: 401,
     AccessDenied: 403,
     NotFound: 404,
+    WrongMethod: 405,
     TooMuch: 429,
     NotReady: 503,
     Overloaded: 503,
@@ -33,7 +43,12 @@ STATUS: dict[type[RagError], int] = {
     StoreError: 503,
     ModelError: 503,
 }
-HEADERS = {503: {"Retry-After": "5"}}
+HEADERS = {
+    # The rest of the body is not read.
+    413: {"Connection": "close"},
+    415: {"Accept-Encoding": "gzip"},
+    503: {"Retry-After": "5"},
+}
 
 
 class Problem(Frozen):
@@ -65,6 +80,17 @@ def problem(error: RagError, *, challenge: str | None = None) -> JSONResponse:
     if challenge is not None:
         headers["WWW-Authenticate"] = challenge
     return JSONResponse(told.model_dump(), told.status, headers=headers, media_type=MEDIA_TYPE)
+
+
+def of_the_framework(error: HTTPException, path: str, *, allow: str) -> JSONResponse:
+    """What the framework refuses by itself: paths, methods, and bodies that it cannot parse."""
+    if error.status_code == 404:
+        return problem(UnknownRoute(f"There is nothing at {path[:100]!r}."))
+    if error.status_code == 405:
+        refusal = problem(WrongMethod())
+        refusal.headers.update({**(error.headers or {}), **({"Allow": allow} if allow else {})})
+        return refusal
+    return problem(InvalidInput(f"{error.detail.rstrip('.')}."))
 
 
 def invalid(errors: Any) -> InvalidInput:

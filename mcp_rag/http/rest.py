@@ -5,10 +5,11 @@ from contextlib import aclosing
 from typing import Annotated, Any
 from urllib.parse import unquote
 
-from fastapi import APIRouter, Depends, Path, Query, Request
+from fastapi import APIRouter, Depends, Header, Path, Query, Request, Response
 from pydantic import AfterValidator
 from sse_starlette.event import ServerSentEvent
 from sse_starlette.sse import EventSourceResponse
+from starlette.routing import Route
 
 from mcp_rag.capacity import Capacity
 from mcp_rag.errors import RagError
@@ -34,10 +35,23 @@ from mcp_rag.models import (
 )
 from mcp_rag.rag import Rag
 
+REPLAYED = "Idempotency-Replayed"
 NAMES: dict[type[Event], str] = {Sources: "sources", Delta: "delta", Citation: "citation", Done: "done"}
-NDJSON = "application/x-ndjson"
 # An id may hold a slash, and then comes with it encoded; see `addresses.py`.
-ConversationId = Annotated[str, Path(description="Percent-encoded."), AfterValidator(unquote)]
+ConversationId = Annotated[
+    str,
+    Path(description="Percent-encoded, its slashes too.", examples=["team/opening"]),
+    AfterValidator(unquote),
+]
+Key = Annotated[
+    str | None,
+    Header(
+        alias="Idempotency-Key",
+        description="Of this call alone: sent again with it, the call is answered again and not done again.",
+        pattern="^[!-~]+$",
+        max_length=255,
+    ),
+]
 
 
 def refusals(*statuses: int) -> dict[int | str, dict[str, Any]]:
@@ -51,7 +65,9 @@ DESCRIPTIONS = {
     401: "No valid token came with the call.",
     403: "The caller may not do this.",
     404: "Nothing is stored under this name.",
+    409: "The key belongs to another call.",
     413: "The body is larger than this server reads.",
+    415: "The body is compressed, and not by gzip.",
     429: "Too much was asked for; `Retry-After` says when to ask again.",
     503: "The database or a model cannot be used now; `Retry-After` says when to try again.",
 }
@@ -77,13 +93,24 @@ Service = Annotated[Rag, Depends(service)]
 routes = APIRouter(responses=refusals(400, 401, 403, 429, 503))
 
 
-@routes.post("/ingest", responses=refusals(413), dependencies=[needs("write")])
-async def ingest(body: NewContent, rag: Service) -> Receipt:
-    """Store a conversation, or more of one. What is stored already stays as it is."""
-    return await stored(rag, body)
+@routes.post(
+    "/ingest",
+    responses=refusals(409, 413, 415) | {200: {"headers": {REPLAYED: {"schema": {"const": "true"}}}}},
+    dependencies=[needs("write")],
+)
+async def ingest(body: NewContent, rag: Service, response: Response, key: Key = None) -> Receipt:
+    """Store a conversation, or more of one. What is stored already stays as it is.
+
+    Many at once: one on each line, as `application/x-ndjson`. Each line is answered with a receipt or a
+    problem as soon as it is stored, in the order of the lines; one that cannot be used does not stop the rest.
+    """
+    receipt = await stored(rag, body, key=key)
+    if receipt.replayed:
+        response.headers[REPLAYED] = "true"
+    return receipt
 
 
-@routes.post("/search", responses=refusals(413), dependencies=[needs("read")])
+@routes.post("/search", responses=refusals(413, 415), dependencies=[needs("read")])
 async def search(body: bodies.Query, rag: Service) -> SearchResult:
     """Find what was said or written, by words and by meaning, best first."""
     return await rag.search(
@@ -98,7 +125,11 @@ async def search(body: bodies.Query, rag: Service) -> SearchResult:
     )
 
 
-@routes.post("/ask", responses=refusals(413), dependencies=[needs("read")])
+@routes.post(
+    "/ask",
+    responses=refusals(413, 415) | {200: {"content": {"text/event-stream": {"schema": {"type": "string"}}}}},
+    dependencies=[needs("read")],
+)
 async def ask(body: Question, rag: Service, request: Request) -> Answer | NoAnswer:
     """Answer from what is stored, with quotes that are checked; or say that it is not there.
 
@@ -136,7 +167,13 @@ async def forget(id: ConversationId, rag: Service) -> Erasure:
     return await rag.forget(conversation_ids=[id], dry_run=False)
 
 
-async def stored(rag: Rag, body: NewContent) -> Receipt:
+def allowed(path: str) -> str:
+    """The methods of a path, as the header Allow says them."""
+    here = [route for route in routes.routes if isinstance(route, Route) and route.path_regex.match(path)]
+    return ", ".join(sorted({method for route in here for method in route.methods or ()}))
+
+
+async def stored(rag: Rag, body: NewContent, *, key: str | None = None) -> Receipt:
     return await rag.ingest(
         body.conversation_id,
         body.sent,
@@ -145,6 +182,7 @@ async def stored(rag: Rag, body: NewContent) -> Receipt:
         tags=body.tags,
         kind=body.kind,
         restore=body.restore,
+        key=key,
     )
 
 

@@ -1,4 +1,4 @@
-"""What the database keeps beside the content: what changed, by whom, and the tokens that models used."""
+"""What the database keeps beside the content: what changed, by whom, tokens that models used, calls done once."""
 
 from collections.abc import Mapping, Sequence
 from datetime import date
@@ -8,7 +8,7 @@ from mcp_rag.postgres.statements import Statements
 
 
 class Bookkeeping(Statements):
-    """The statements on changes and on tokens."""
+    """The statements on changes, on tokens and on calls that are done once."""
 
     async def record(self, caller: Caller, action: str, conversations: Mapping[str, int]) -> None:
         """Write into the audit log what a caller does to so many messages of each conversation."""
@@ -27,6 +27,20 @@ class Bookkeeping(Statements):
 
     async def fold_changes(self) -> None:
         await self._execute("fold_changes")
+
+    async def claim_key(self, key: str, digest: bytes) -> bool:
+        """Whether this call is the first with the key; another with it waits for the end of this one."""
+        return await self._row("claim_key", key, digest) is not None
+
+    async def kept_receipt(self, key: str) -> tuple[bytes, str]:
+        """The digest of the call that had a key first, and the receipt that it was given."""
+        row = await self._row("kept_receipt", key)
+        assert row is not None
+        return row["digest"], row["receipt"]
+
+    async def keep_receipt(self, key: str, receipt: str, conversation: int) -> None:
+        await self._execute("keep_receipt", key, receipt, conversation)
+        await self._execute("drop_old_keys")
 
     async def tokens_used(self, day: date) -> int:
         row = await self._row("tokens_used", day)
