@@ -14,7 +14,7 @@ from copy import copy
 from dataclasses import replace
 from datetime import UTC, datetime
 
-from mcp_rag import content, grounding, lexicon
+from mcp_rag import content, grounding, lexicon, telemetry
 from mcp_rag.answering import instructions
 from mcp_rag.answering.client import Client
 from mcp_rag.answering.extractive import Extractive
@@ -235,6 +235,7 @@ class Asking:
         ledger.tokens_in += spent.tokens_in
         ledger.tokens_out += spent.tokens_out
         if spent.tokens_in or spent.tokens_out:
+            telemetry.tokens_spent(spent.tokens_in, spent.tokens_out)
             async with self._store.transaction(self._tenant_id) as tx:
                 await tx.use_tokens(datetime.now(UTC).date(), spent.tokens_in + spent.tokens_out)
 

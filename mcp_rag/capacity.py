@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
+from mcp_rag import telemetry
 from mcp_rag.errors import Overloaded
 
 
@@ -23,6 +24,7 @@ class Capacity:
             Overloaded: as many as may wait do already.
         """
         if self._places.locked() and self._waiting >= self._most:
+            telemetry.turned_away()
             raise Overloaded
         self._waiting += 1
         try:

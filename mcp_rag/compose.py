@@ -3,14 +3,15 @@
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
+from itertools import chain, repeat
 from typing import NamedTuple, Protocol
 
 from mcp_rag import answering, caching, embedding, reranking
 from mcp_rag.answering import redaction, tokens
 from mcp_rag.briefs import Limits
-from mcp_rag.errors import InvalidSettings, RagError
+from mcp_rag.errors import InvalidSettings, RagError, SchemaOutdated, StoreUnavailable
 from mcp_rag.log import logger
-from mcp_rag.ports import Answerer, Embedder, Rates, Reranker
+from mcp_rag.ports import Answerer, Cache, Embedder, Rates, Reranker
 from mcp_rag.postgres.database import Database
 from mcp_rag.postgres.embedded import EmbeddedServer
 from mcp_rag.postgres.identities import Identities
@@ -19,6 +20,9 @@ from mcp_rag.rag import Rag
 from mcp_rag.settings import Settings
 
 log = logger()
+
+RETRY_AFTER = (1.0, 2.0, 5.0, 10.0, 30.0)
+"""Seconds until a database that could not be used is tried again, after each time."""
 
 
 def create_database(settings: Settings) -> Database:
@@ -119,11 +123,21 @@ def create_rates(settings: Settings) -> Rates | None:
     return SlidingRates(allowances, redis_url=redis.get_secret_value() if redis else None)
 
 
+def create_cache(settings: Settings) -> Cache:
+    """Where answers are kept; not connected yet.
+
+    Raises:
+        InvalidSettings: there is no such place.
+    """
+    return caching.create(settings.redis_url.get_secret_value() if settings.redis_url else None)
+
+
 class Parts(NamedTuple):
     """What the doors are given."""
 
     rag: Rag
     identities: Identities
+    database: Database
 
 
 @asynccontextmanager
@@ -156,7 +170,7 @@ async def open_parts(settings: Settings, *, work: bool = True) -> AsyncIterator[
             stack.push_async_callback(answerer.close)
         if settings.redact:
             redaction.require()
-        cache = caching.create(settings.redis_url.get_secret_value() if settings.redis_url else None)
+        cache = create_cache(settings)
         stack.push_async_callback(cache.close)
         if (rates := create_rates(settings)) is not None:
             stack.push_async_callback(rates.close)
@@ -176,7 +190,7 @@ async def open_parts(settings: Settings, *, work: bool = True) -> AsyncIterator[
         stack.push_async_callback(rag.vectors.close)
         if work:
             rag.vectors.start(work=settings.embed)
-        yield Parts(rag, Identities(database))
+        yield Parts(rag, Identities(database), database)
 
 
 class Starting(Protocol):
@@ -184,6 +198,9 @@ class Starting(Protocol):
 
     @property
     def is_open(self) -> bool: ...
+
+    @property
+    def parts(self) -> Parts | None: ...
 
     async def rag(self) -> Rag: ...
 
@@ -208,6 +225,11 @@ class Startup:
     def is_open(self) -> bool:
         """Whether `rag` and `identities` give at once what they give."""
         return self._parts is not None
+
+    @property
+    def parts(self) -> Parts | None:
+        """What is open already; it may be looked at from any thread."""
+        return self._parts
 
     async def rag(self) -> Rag:
         """The service, once it is open. A start that failed is tried again at each call.
@@ -239,7 +261,13 @@ class Startup:
             return self._parts
 
     async def _start(self) -> None:
-        try:
-            await self._open()
-        except RagError as error:
-            log.error("not started", cause=error.cause, remedy=error.remedy)
+        """Again and again while the database cannot be used: who is not ready is sent no call to wake it."""
+        for pause in chain(RETRY_AFTER, repeat(RETRY_AFTER[-1])):
+            try:
+                await self._open()
+                return
+            except RagError as error:
+                log.error("not started", cause=error.cause, remedy=error.remedy)
+                if not isinstance(error, StoreUnavailable | SchemaOutdated):
+                    return
+            await asyncio.sleep(pause)

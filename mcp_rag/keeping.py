@@ -2,6 +2,7 @@
 
 from pydantic import ValidationError
 
+from mcp_rag import telemetry
 from mcp_rag.ledger import Ledger
 from mcp_rag.models import Answer, Delta, Done, Event, Frozen, Sources
 from mcp_rag.ports import Cache
@@ -29,12 +30,11 @@ class Keeping:
         self.cache = cache
 
     async def get(self, key: str | None) -> Kept | None:
-        text = await self.cache.get(key) if self.cache is not None and key else None
-        try:
-            return Kept.model_validate_json(text) if text else None
-        except ValidationError:
-            # Somebody else's, under our name: as good as nothing.
+        if self.cache is None or not key:
             return None
+        kept = _read(await self.cache.get(key))
+        telemetry.cache_asked(hit=kept is not None)
+        return kept
 
     async def forget(self, tenant_id: int) -> None:
         """Remove all of a tenant's: an answer may quote what was forgotten."""
@@ -44,3 +44,11 @@ class Keeping:
     async def put(self, key: str | None, kept: Kept) -> None:
         if self.cache is not None and key:
             await self.cache.put(key, kept.model_dump_json())
+
+
+def _read(text: str | None) -> Kept | None:
+    try:
+        return Kept.model_validate_json(text) if text else None
+    except ValidationError:
+        # Somebody else's, under our name: as good as nothing.
+        return None

@@ -45,6 +45,23 @@ def configure(level: Level, form: Literal["text", "json"]) -> None:
     logging.basicConfig(level=max(number, logging.WARNING), handlers=[handler], force=True)
 
 
+def begin(**values: str) -> None:
+    """From here on, in this task and what it starts, every line has these values and no others."""
+    structlog.contextvars.clear_contextvars()
+    structlog.contextvars.bind_contextvars(**values)
+
+
+def bind(**values: str | int) -> None:
+    """These values too."""
+    structlog.contextvars.bind_contextvars(**values)
+
+
+def request_id() -> str | None:
+    """Of the HTTP request that is being answered, if one is."""
+    found: str | None = structlog.contextvars.get_contextvars().get("request_id")
+    return found
+
+
 def logger() -> structlog.typing.FilteringBoundLogger:
     """A logger that follows what is configured later."""
     bound: structlog.typing.FilteringBoundLogger = structlog.get_logger()

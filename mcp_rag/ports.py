@@ -130,6 +130,9 @@ class Cache(Protocol):
     async def drop(self, beginning: str) -> None:
         """Remove what is kept under keys that begin like this."""
 
+    async def answers(self) -> bool:
+        """Whether it can be reached now."""
+
     async def close(self) -> None: ...
 
 

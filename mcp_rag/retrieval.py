@@ -6,11 +6,14 @@ from copy import copy
 from dataclasses import replace
 from datetime import datetime
 
-from mcp_rag import content, indexing, questions, ranking
+import numpy as np
+from numpy.typing import NDArray
+
+from mcp_rag import content, indexing, questions, ranking, telemetry
 from mcp_rag.dates import Period
 from mcp_rag.errors import ModelError
 from mcp_rag.hits import Found
-from mcp_rag.models import Filters
+from mcp_rag.models import Candidate, Filters
 from mcp_rag.ports import Reranker
 from mcp_rag.postgres.store import Store
 from mcp_rag.questions import Question
@@ -72,12 +75,23 @@ class Retrieval:
         self, text: str, filters: Filters, now: datetime, *, also: Sequence[int] = ()
     ) -> Found:
         """One question's passages, ranked; one statement asks both legs."""
-        question = await self._understood(text, filters, now)
-        vector, notice = await self._vectors.of_query(question.about)
+        with telemetry.stage("understanding"):
+            question = await self._understood(text, filters, now)
+        with telemetry.stage("embedding"):
+            vector, notice = await self._vectors.of_query(question.about)
+        with telemetry.stage("legs"):
+            candidates = await self._found(question, vector, filters, also)
+        with telemetry.stage("ranking"):
+            ranked = ranking.rank(candidates, question)
+        return Found(ranked, candidates, question, vector, lexical=notice, tenant_id=self._tenant_id)
+
+    async def _found(
+        self, question: Question, vector: NDArray[np.float32] | None, filters: Filters, also: Sequence[int]
+    ) -> list[Candidate]:
         async with self._store.transaction(self._tenant_id, readonly=True) as tx:
             if vector is not None:
                 await self._vectors.confirm(tx)
-            candidates = await tx.search(
+            return await tx.search(
                 question.terms,
                 vector,
                 filters,
@@ -85,8 +99,6 @@ class Retrieval:
                 dimensions=self._vectors.dimensions,
                 also=also,
             )
-        ranked = ranking.rank(candidates, question)
-        return Found(ranked, candidates, question, vector, lexical=notice, tenant_id=self._tenant_id)
 
     async def beside(self, found: Found, start: int, stop: int, *, around: int) -> Found:
         """The same with the messages beside those that are ranked from `start` to `stop`."""
@@ -110,7 +122,8 @@ class Retrieval:
         try:
             # Once; what it takes is not taken from the budget.
             await self._reranker.load()
-            logits = await self._reranker.scores(found.question.text, texts, budget=self._budget)
+            with telemetry.stage("reranking"):
+                logits = await self._reranker.scores(found.question.text, texts, budget=self._budget)
         except ModelError as error:
             return replace(found, not_reranked=f"Not reranked: {error}")
         if found.own and all(logit is None for logit in logits):

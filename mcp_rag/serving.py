@@ -2,7 +2,7 @@
 
 import ipaddress
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import ExitStack, asynccontextmanager, suppress
 from functools import partial
 from typing import Any
 
@@ -20,17 +20,20 @@ from mcp_rag import __version__
 from mcp_rag.capacity import Capacity
 from mcp_rag.compose import Starting, Startup
 from mcp_rag.errors import InvalidSettings, RagError
-from mcp_rag.http import bulk, documentation, hosts, openapi, problems, rest
+from mcp_rag.http import bulk, documentation, health, hosts, openapi, problems, rest
 from mcp_rag.http.addresses import KeepSlashes
 from mcp_rag.http.admission import Admission
+from mcp_rag.http.health import Vitals
 from mcp_rag.http.hosts import Hosts
 from mcp_rag.http.identification import Challenge, Identification
 from mcp_rag.http.limits import BodyLimit
+from mcp_rag.http.observation import REQUEST_ID, Observation
 from mcp_rag.http.oidc import IdentityProvider
 from mcp_rag.http.resource import Resource, plain_challenge
-from mcp_rag.log import logger
+from mcp_rag.log import logger, request_id
 from mcp_rag.server import create_server
 from mcp_rag.settings import Settings
+from mcp_rag.sidecar import Server, Sidecar, create_vitals
 from mcp_rag.tools import TOOLS
 
 log = logger()
@@ -43,12 +46,22 @@ def serve(settings: Settings) -> None:
     """Serve over HTTP until SIGTERM or SIGINT; calls in flight get time to finish.
 
     Raises:
-        InvalidSettings: others can reach the address, and there is no token by which to tell who calls.
+        InvalidSettings: something else listens on the port for probes.
     """
     # Otherwise open SSE streams are cut the moment the process is told to stop.
     AppStatus.disable_automatic_graceful_drain()  # type: ignore[no-untyped-call]  # so in the library
-    app = create_app(Startup(settings), settings)
-    uvicorn.run(app, host=settings.host, port=settings.port, log_config=None, timeout_graceful_shutdown=GRACE)
+    startup = Startup(settings)
+    config = uvicorn.Config(
+        create_app(startup, settings),
+        host=settings.host,
+        port=settings.port,
+        log_config=None,
+        timeout_graceful_shutdown=GRACE,
+    )
+    # Ctrl-C is how it is meant to end.
+    with ExitStack() as stack, suppress(KeyboardInterrupt):
+        probes = stack.enter_context(Sidecar(startup, settings)) if settings.health_port else None
+        Server(config, probes).run()
 
 
 def create_app(startup: Starting, settings: Settings) -> FastAPI:
@@ -72,18 +85,22 @@ def create_app(startup: Starting, settings: Settings) -> FastAPI:
     transports.router.routes.extend(
         mcp.sse_app(transport_security=security, max_request_body_size=most).routes
     )
+    vitals = create_vitals(startup, settings)
     app = FastAPI(
         title="mcp-rag",
         version=__version__,
         docs_url=None,
         redoc_url=None,
-        lifespan=_lifespan(startup, transports.router.lifespan_context),
+        lifespan=_lifespan(startup, transports.router.lifespan_context, vitals),
         exception_handlers={
             RagError: _told,
             RequestValidationError: _told_invalid,
             HTTPException: _told_otherwise,
+            Exception: _told_failure,
         },
         middleware=[
+            Middleware(KeepSlashes),
+            Middleware(Observation),
             Middleware(Hosts, names=names),
             Middleware(
                 Identification,
@@ -93,14 +110,13 @@ def create_app(startup: Starting, settings: Settings) -> FastAPI:
             ),
             Middleware(GZipMiddleware, compresslevel=5),
             Middleware(BodyLimit, most=most, streams=bulk.is_bulk),
-            Middleware(KeepSlashes),
         ],
     )
     app.state.rag, app.state.capacity = admission.rag, capacity
     app.state.challenge = challenge
     app.router.routes += [bulk.Bulk(longest=most), documentation.route]
     app.include_router(rest.routes)
-    app.router.routes.extend(transports.routes)
+    app.router.routes.extend([*transports.routes, *health.open_routes(vitals)])
     app.router.routes.extend(resource.routes() if resource else [])
     app.openapi = partial(openapi.describe, app)  # type: ignore[method-assign]  # as FastAPI has it done
     return app
@@ -151,7 +167,7 @@ def _provider(settings: Settings, resource: Resource) -> IdentityProvider:
     )
 
 
-def _lifespan(startup: Starting, inner: Any) -> Any:
+def _lifespan(startup: Starting, inner: Any, vitals: Vitals) -> Any:
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[Any]:
         startup.begin()
@@ -159,6 +175,7 @@ def _lifespan(startup: Starting, inner: Any) -> Any:
             async with inner(app) as state:
                 yield state
         finally:
+            await vitals.close()
             await startup.close()
 
     return lifespan
@@ -179,3 +196,11 @@ async def _told_otherwise(request: Request, error: Exception) -> JSONResponse:
     assert isinstance(error, HTTPException)
     path = request.scope["path"]
     return problems.of_the_framework(error, path, allow=rest.allowed(path))
+
+
+async def _told_failure(request: Request, error: Exception) -> JSONResponse:
+    """A defect of ours: the log has the rest, under the id that is told."""
+    told = problems.problem(RagError("The server failed.", remedy="Report it, with the request_id."))
+    # What failed has passed by the place where every other answer gets it.
+    told.headers[REQUEST_ID] = request_id() or ""
+    return told

@@ -131,6 +131,16 @@ class Settings(BaseSettings):
         (), description="Names that clients call `serve` by, between commas; this machine's own always work."
     )
     port: int = Field(8080, ge=0, le=65535, description="Port that `serve` listens on.")
+    health_host: str = Field("127.0.0.1", description="Address that `serve` answers probes on.")
+    health_port: int = Field(
+        8081,
+        ge=0,
+        le=65535,
+        description="Port for probes and metrics: /health, /livez, /readyz, /version, /metrics. 0: none.",
+    )
+    revision: str | None = Field(
+        None, description="The git revision that runs, as /version tells it. Unset: as it was installed from."
+    )
     max_message_mb: int = Field(
         64, ge=1, le=1024, description="Largest MCP message or HTTP body that is read, in MiB."
     )

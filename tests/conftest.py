@@ -33,6 +33,8 @@ def plain_environment(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None
     for name in [name for name in os.environ if name.startswith("MCP_RAG_")]:
         del os.environ[name]
     os.environ["MCP_RAG_DATA_DIR"] = str(tmp_path_factory.mktemp("data"))
+    # Servers of several tests run side by side, and one port is there once.
+    os.environ["MCP_RAG_HEALTH_PORT"] = "0"
     os.environ["XDG_RUNTIME_DIR"] = str(tmp_path_factory.mktemp("run"))
     yield
     os.environ.clear()

@@ -7,6 +7,7 @@ import asyncpg
 import pytest
 
 from mcp_rag import caching
+from mcp_rag.identity import LOCAL
 from mcp_rag.models import Answer, Citation, Delta, Filters, NewMessage, NoAnswer, Turn
 from mcp_rag.ports import Cache, Embedder, Reranker
 from mcp_rag.postgres.database import Database
@@ -42,7 +43,7 @@ def service(store: Store, embedder: Embedder, reranker: Reranker, cache: Cache, 
         reranker=reranker,
         reranking_budget=60,
         cache=cache,
-        tenant_id=tenant_id,
+        caller=LOCAL.model_copy(update={"tenant_id": tenant_id}),
     )
 
 

@@ -14,9 +14,11 @@ from mcp.shared.exceptions import MCPError
 from mcp.types import CallToolResult, TextContent, ToolAnnotations
 from pydantic import ValidationError
 
-from mcp_rag.errors import InvalidInput, NotAllowed, RagError
+from mcp_rag import telemetry
+from mcp_rag.errors import AccessDenied, InvalidInput, NotAllowed, NotFound, RagError, TooMuch
 from mcp_rag.identity import Scope, require
 from mcp_rag.rag import Rag
+from mcp_rag.telemetry import ToolCall
 from mcp_rag.tools.schemas import compact, strict, terse
 
 
@@ -52,18 +54,20 @@ class RagTool(Tool):
     async def run(
         self, arguments: dict[str, Any], context: Context[Any, Any], convert_result: bool = False
     ) -> Any:
-        try:
-            require(self.scope)
-            self._refuse_unknown(arguments)
-            result = await self._run(arguments, context, convert_result)
-        except (InvalidInput, NotAllowed) as error:
-            return told(error)
-        except ToolError as error:
-            if isinstance(error.__cause__, RagError):
-                return told(error.__cause__)
-            if isinstance(error.__cause__, ValidationError):
-                return told(_invalid(error.__cause__))
-            raise
+        with telemetry.tool_call(self.name) as call:
+            try:
+                require(self.scope)
+                self._refuse_unknown(arguments)
+                result = await self._run(arguments, context, convert_result)
+            except (InvalidInput, NotAllowed) as error:
+                return _refused(error, call)
+            except ToolError as error:
+                if isinstance(error.__cause__, RagError):
+                    return _refused(error.__cause__, call)
+                if isinstance(error.__cause__, ValidationError):
+                    return _refused(_invalid(error.__cause__), call)
+                raise
+            call.outcome = "ok"
         return _for_chatgpt(result) if _is_chatgpt(context) else result
 
     async def _run(self, arguments: dict[str, Any], context: Context[Any, Any], convert_result: bool) -> Any:
@@ -95,6 +99,12 @@ def offer(function: Callable[..., Any], *, title: str, annotations: ToolAnnotati
     parts["parameters"] = strict(compact(tool.parameters))
     parts["fn_metadata"] = Arguments(**dict(tool.fn_metadata))
     return RagTool(**parts, scope=scope)
+
+
+def _refused(error: RagError, call: ToolCall) -> CallToolResult:
+    if isinstance(error, InvalidInput | NotFound | AccessDenied | TooMuch):
+        call.outcome = "refused"
+    return told(error)
 
 
 def told(error: RagError) -> CallToolResult:

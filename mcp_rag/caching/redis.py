@@ -56,6 +56,9 @@ class Redis:
         async for name in self._client.scan_iter(match=pattern, count=1000):
             await self._client.unlink(name)
 
+    async def answers(self) -> bool:
+        return await self._reply(lambda: self._client.ping(), self._unreadable) is not None
+
     async def close(self) -> None:
         with suppress(*_FAILURES):
             async with asyncio.timeout(self._patience):

@@ -15,6 +15,7 @@ from mcp_rag.cli import output, ports
 from mcp_rag.cli.clients import NAME, Client
 from mcp_rag.cli.options import AsJson
 from mcp_rag.cli.running import FAILED, read_settings, run
+from mcp_rag.errors import InvalidSettings
 from mcp_rag.settings import Settings
 
 
@@ -76,11 +77,19 @@ def serve(
             show_default=False,
         ),
     ] = None,
+    health_port: Annotated[
+        int | None,
+        typer.Option(min=0, max=65535, help="Port for probes, instead of MCP_RAG_HEALTH_PORT; 0 for none."),
+    ] = None,
 ) -> None:
     """Serve MCP and REST over HTTP.
 
     Streamable HTTP is at /mcp, SSE at /sse, REST at /ingest, /search, /ask and /conversations. Only this
     machine may call, without a token, until there is one (`mcp-rag token create`). Ends on Ctrl-C.
+
+    Probes are answered on a port of their own, whatever else there is to do: /livez while the process lives,
+    /readyz while it can serve, /health with each part of it, /version, and /metrics for Prometheus. Nobody
+    needs a token there: keep that port to yourself. With --port 0 it is any port, too.
     """
     # It brings the whole MCP SDK along, which no other verb waits for.
     from mcp_rag import serving
@@ -90,10 +99,30 @@ def serve(
     host = host or settings.host
     settings = settings.model_copy(update={"host": host, "embed": settings.embed if embed is None else embed})
     asyncio.run(serving.require_identification(settings))
+    probed = _for_probes(settings, any_port=port == 0) if health_port is None else health_port
     port = ports.free(host, settings.port if port is None else port)
-    base = f"http://{f'[{host}]' if ':' in host else host}:{port}"
+    if port == probed:
+        raise InvalidSettings(
+            f"Port {port} is for calls and for probes.",
+            remedy="Choose another with --health-port, or 0 for none.",
+        )
+    settings = settings.model_copy(update={"port": port, "health_port": probed})
+    base = _base(host, port)
     output.warn(f"Streamable HTTP at {base}/mcp, SSE at {base}/sse. Ctrl-C ends it.")
-    serving.serve(settings.model_copy(update={"port": port}))
+    if probed:
+        output.warn(f"Probes at {_base(settings.health_host, probed)}/health.")
+    serving.serve(settings)
+
+
+def _for_probes(settings: Settings, *, any_port: bool) -> int:
+    """As the settings have it; any port where that of the calls is any, and nobody has chosen one."""
+    if any_port and "health_port" not in settings.model_fields_set:
+        return ports.free(settings.health_host, 0)
+    return settings.health_port
+
+
+def _base(host: str, port: int) -> str:
+    return f"http://{f'[{host}]' if ':' in host else host}:{port}"
 
 
 def stdio(context: typer.Context) -> None:

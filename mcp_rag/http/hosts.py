@@ -29,10 +29,10 @@ class Hosts:
         if scope["type"] == "http" and scope["path"] not in OPEN:
             headers = Headers(scope=scope)
             if _name(f"//{headers.get('host', '')}") not in self._names:
-                await MISDIRECTED(scope, receive, send)
+                await _refusal(*MISDIRECTED)(scope, receive, send)
                 return
             if (origin := headers.get("origin")) and _name(origin) not in self._names:
-                await ELSEWHERE(scope, receive, send)
+                await _refusal(*ELSEWHERE)(scope, receive, send)
                 return
         await self._app(scope, receive, send)
 
@@ -63,9 +63,15 @@ def _refusal(kind: str, status: int, title: str, remedy: str) -> JSONResponse:
     return JSONResponse(told.model_dump(), status, media_type=MEDIA_TYPE)
 
 
-MISDIRECTED = _refusal(
-    "Misdirected", 421, "This server does not go by that name.", "Add the name to MCP_RAG_PUBLIC_HOSTS."
+MISDIRECTED = (
+    "Misdirected",
+    421,
+    "This server does not go by that name.",
+    "Add the name to MCP_RAG_PUBLIC_HOSTS.",
 )
-ELSEWHERE = _refusal(
-    "ForeignOrigin", 403, "Pages of that site may not call.", "Add its host to MCP_RAG_PUBLIC_HOSTS."
+ELSEWHERE = (
+    "ForeignOrigin",
+    403,
+    "Pages of that site may not call.",
+    "Add its host to MCP_RAG_PUBLIC_HOSTS.",
 )

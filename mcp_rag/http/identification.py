@@ -9,7 +9,7 @@ from starlette.authentication import AuthCredentials
 from starlette.datastructures import Headers
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from mcp_rag import identity
+from mcp_rag import identity, log
 from mcp_rag.errors import InvalidToken, RagError, Unidentified
 from mcp_rag.http.problems import problem
 from mcp_rag.http.resource import METADATA
@@ -44,6 +44,7 @@ class Identification:
                 await told(scope, receive, send)
                 return
             enter(caller)
+            log.bind(tenant_id=caller.tenant_id, caller=caller.name)
             scope["user"], scope["auth"] = _user(caller), AuthCredentials(sorted(caller.scopes))
         await self._app(scope, receive, send)
 

@@ -53,7 +53,7 @@ def _add_lines(ingest: dict[str, Any]) -> None:
     """The second form of the call, which is a route of its own."""
     ingest["requestBody"]["content"][NDJSON] = {
         "schema": _lines("NewContent", "On each line one conversation, as JSON."),
-        "example": '{"conversation_id": "a", "content": "One."}\n{"conversation_id": "b", "content": "Two."}\n',
+        "example": '{"conversation_id": "a", "content": "x"}\n{"conversation_id": "b", "content": "y"}\n',
     }
     ingest["responses"]["200"]["content"][NDJSON] = {
         "schema": _lines("Receipt", "On each line a receipt, or a problem, in the order of the lines sent.")

@@ -24,6 +24,7 @@ from mcp_rag.errors import (
     UnknownRoute,
     WrongMethod,
 )
+from mcp_rag.log import request_id
 from mcp_rag.models import Frozen
 
 MEDIA_TYPE = "application/problem+json"
@@ -59,6 +60,7 @@ class Problem(Frozen):
     status: int
     detail: str
     remedy: str = Field(description="What to do next.")
+    request_id: str | None = Field(default_factory=request_id, description="As `X-Request-Id` has it.")
 
     @classmethod
     def of(cls, error: RagError) -> "Problem":

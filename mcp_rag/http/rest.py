@@ -102,7 +102,7 @@ async def ingest(body: NewContent, rag: Service, response: Response, key: Key = 
     """Store a conversation, or more of one. What is stored already stays as it is.
 
     Many at once: one on each line, as `application/x-ndjson`. Each line is answered with a receipt or a
-    problem as soon as it is stored, in the order of the lines; one that cannot be used does not stop the rest.
+    problem as soon as it is stored, in the order of the lines; one that cannot be used stops no other.
     """
     receipt = await stored(rag, body, key=key)
     if receipt.replayed:

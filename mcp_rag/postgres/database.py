@@ -9,6 +9,7 @@ import asyncpg
 from asyncpg.pool import PoolConnectionProxy
 from pgvector.asyncpg import register_vector
 
+from mcp_rag import telemetry
 from mcp_rag.errors import StoreUnavailable
 from mcp_rag.postgres import schema
 from mcp_rag.postgres.embedded import EmbeddedServer
@@ -64,6 +65,11 @@ class Database:
         self._pool: asyncpg.Pool[asyncpg.Record] | None = None
 
     @property
+    def url(self) -> str:
+        """Of an embedded server, known once it was opened."""
+        return self._url
+
+    @property
     def owner_url(self) -> str:
         return self._owner_url
 
@@ -91,6 +97,7 @@ class Database:
                 connect=self._connect,
                 server_settings=SESSION,
             )
+        telemetry.pool_opened(self._pool_size)
 
     async def close(self) -> None:
         if self._pool is not None:
@@ -109,7 +116,7 @@ class Database:
             raise StoreUnavailable
         with translated():
             async with (
-                self._pool.acquire(timeout=self._patience) as connection,
+                telemetry.Held(self._pool.acquire(timeout=self._patience)) as connection,
                 asyncio.timeout(self._patience if readonly else None),
                 connection.transaction(readonly=readonly),
             ):
@@ -123,7 +130,7 @@ class Database:
             raise StoreUnavailable
         with translated():
             async with (
-                self._pool.acquire(timeout=self._patience) as connection,
+                telemetry.Held(self._pool.acquire(timeout=self._patience)) as connection,
                 asyncio.timeout(self._patience),
             ):
                 yield connection

@@ -35,6 +35,11 @@ async def test_what_one_process_puts_another_gets(server: RedisServer, connect: 
     assert await another.get("b") is None
 
 
+async def test_it_is_told_whether_redis_answers(server: RedisServer, connect: Connect) -> None:
+    assert await connect(server.url).answers()
+    assert not await connect("redis://no-such-host.invalid:6379").answers()
+
+
 async def test_a_later_text_takes_the_place_of_an_earlier_one(server: RedisServer, connect: Connect) -> None:
     cache = connect(server.url)
     await cache.put("a", "old")

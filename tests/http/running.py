@@ -8,6 +8,7 @@ import httpx2
 import uvicorn
 
 from mcp_rag.cli import ports
+from mcp_rag.compose import Parts
 from mcp_rag.errors import StoreUnavailable
 from mcp_rag.identity import Scope
 from mcp_rag.postgres.database import Database
@@ -24,6 +25,12 @@ class Ready:
     def __init__(self, rag: Rag | None, database: Database | None) -> None:
         self._rag, self._database = rag, database
         self.is_open = database is not None
+
+    @property
+    def parts(self) -> Parts | None:
+        if self._rag is None or self._database is None:
+            return None
+        return Parts(self._rag, Identities(self._database), self._database)
 
     async def rag(self) -> Rag:
         if self._rag is None:

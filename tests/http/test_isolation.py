@@ -38,7 +38,7 @@ SHARED = [f"plan {n}" for n in range(12)]
 ONE, TWO = ("zorvex", "Mira", "letters"), ("quillan", "Odile", "diaries")
 """Of each tenant: the secret, who tells it, and where it is from. Everything else is the same."""
 FIRST_DAY = datetime(2026, 3, 1, tzinfo=UTC)
-VOLATILE = {"next_cursor", "updated_at", "account", "milliseconds"}
+VOLATILE = {"request_id", "next_cursor", "updated_at", "account", "milliseconds"}
 CONVERSATION = ResourceTemplateReference(type="ref/resource", uri="conversation://{conversation_id}")
 CONTINUE = PromptReference(type="ref/prompt", name="continue_conversation")
 

@@ -1,0 +1,140 @@
+"""Answers to probes, on a port and from a thread of their own: they wait for no work, whoever does it."""
+
+import json
+import socket
+import threading
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from importlib import metadata
+from types import FrameType
+from typing import Self
+
+import uvicorn
+from starlette.applications import Starlette
+
+from mcp_rag import __version__
+from mcp_rag.compose import Starting, create_cache
+from mcp_rag.errors import InvalidSettings
+from mcp_rag.http import health, metrics
+from mcp_rag.http.health import Version, Vitals
+from mcp_rag.http.metrics import Metrics
+from mcp_rag.postgres import schema
+from mcp_rag.postgres.tally import Tally
+from mcp_rag.settings import Settings
+
+DISTRIBUTION = "mcp-rag-memory"
+PATIENCE = 5.0
+"""Seconds that the thread has to end."""
+
+
+class Sidecar:
+    """Listens from when it is made, answers from when it is entered until it is left."""
+
+    def __init__(self, startup: Starting, settings: Settings) -> None:
+        """Raises:
+        InvalidSettings: something else listens on its port.
+        """
+        self.leaving = False
+        """Set it, and the service is no longer ready."""
+        self._listener = _listening(settings.health_host, settings.health_port)
+        app = create_app(startup, settings, leaves=lambda: self.leaving)
+        self._server = uvicorn.Server(
+            uvicorn.Config(app, log_config=None, access_log=False, ws="none", timeout_graceful_shutdown=1)
+        )
+        # Nobody waits for it where the process is killed.
+        self._thread = threading.Thread(target=self._run, name="health", daemon=True)
+
+    def __enter__(self) -> Self:
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.stop()
+
+    def stop(self) -> None:
+        """Answer no longer. Safe to call again."""
+        self._server.should_exit = True
+        self._thread.join(PATIENCE)
+
+    def _run(self) -> None:
+        self._server.run(sockets=[self._listener])
+
+
+class Server(uvicorn.Server):
+    """The server of the service: who asks hears that it leaves before it takes no more calls."""
+
+    def __init__(self, config: uvicorn.Config, sidecar: Sidecar | None) -> None:
+        super().__init__(config)
+        self._sidecar = sidecar
+
+    def handle_exit(self, sig: int, frame: FrameType | None) -> None:
+        # First, and in the signal's handler: a loop that is busy would come to it late.
+        if self._sidecar is not None:
+            self._sidecar.leaving = True
+        super().handle_exit(sig, frame)
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        await super().shutdown(sockets)
+        # Here, because the signal is raised again after this, and ends the process.
+        if self._sidecar is not None:
+            self._sidecar.stop()
+
+
+def create_app(startup: Starting, settings: Settings, *, leaves: Callable[[], bool]) -> Starlette:
+    """All that probes ask, and `/metrics`."""
+    vitals = create_vitals(startup, settings, leaves=leaves)
+    measured = Metrics(Tally(lambda: database_url(startup, settings)))
+
+    @asynccontextmanager
+    async def lifespan(_: Starlette) -> AsyncIterator[None]:
+        yield
+        await vitals.close()
+        await measured.close()
+
+    routes = [*health.open_routes(vitals), *health.probe_routes(vitals), *metrics.routes(measured)]
+    return Starlette(routes=routes, lifespan=lifespan)
+
+
+def create_vitals(
+    startup: Starting, settings: Settings, *, leaves: Callable[[], bool] = lambda: False
+) -> Vitals:
+    return Vitals(
+        rag=lambda: startup.parts.rag if startup.parts else None,
+        leaves=leaves,
+        database=lambda: database_url(startup, settings),
+        cache=create_cache(settings),
+        version=Version(
+            version=__version__,
+            revision=settings.revision or _installed_from(),
+            schema_revision=schema.REVISION,
+            model=settings.embedding_model,
+        ),
+    )
+
+
+def database_url(startup: Starting, settings: Settings) -> str | None:
+    """Where the database is; None while an embedded one has not started."""
+    if startup.parts is not None:
+        return startup.parts.database.url
+    return settings.database_url.get_secret_value() if settings.database_url else None
+
+
+def _installed_from() -> str | None:
+    """The git revision, where pip has installed one and not a release or a folder."""
+    try:
+        origin = metadata.distribution(DISTRIBUTION).read_text("direct_url.json")
+    except metadata.PackageNotFoundError:
+        return None
+    found: str | None = json.loads(origin or "{}").get("vcs_info", {}).get("commit_id")
+    return found
+
+
+def _listening(host: str, port: int) -> socket.socket:
+    try:
+        return socket.create_server((host, port), family=socket.AF_INET6 if ":" in host else socket.AF_INET)
+    except OSError as error:
+        raise InvalidSettings(
+            f"Nothing can listen on port {port} of {host}, for probes: {error.strerror}.",
+            remedy="Choose another one with MCP_RAG_HEALTH_PORT or --health-port (0 for none), or stop the "
+            "program that has it.",
+        ) from error
