@@ -56,9 +56,8 @@ def page(document: Schema, base: str) -> str:
     shapes = {
         name: (schema.get("description", ""), list(_properties(schema))) for name, schema in schemas.items()
     }
-    return _template().render(
-        info=document["info"], operations=list(_operations(document, base)), shapes=shapes
-    )
+    operations = list(_operations(document, base))
+    return str(_template().render(info=document["info"], operations=operations, shapes=shapes))
 
 
 @cache
