@@ -11,6 +11,7 @@ from mcp_rag import __version__
 from mcp_rag.cli import clients, output, ports
 from mcp_rag.cli.checks import Check, bad, failed, fine, poor, skipped
 from mcp_rag.cli.clients import Client
+from mcp_rag.cli.doctor_access import provider_check
 from mcp_rag.cli.doctor_answers import answering_check, keeping_check
 from mcp_rag.cli.doctor_store import database_checks, model_checks, reranking_check
 from mcp_rag.cli.install import PREFIX
@@ -45,7 +46,8 @@ async def examined() -> Examination:
             of_model.append(await reranking_check(settings))
             of_database = await database_checks(settings, model)
             of_answers = [await answering_check(settings), await keeping_check(settings)]
-        checks += [_settings(), *of_database, *of_model, *of_answers]
+            of_access = await provider_check(settings)
+        checks += [_settings(), *of_database, *of_model, *of_answers, of_access]
         checks += [_disk(settings), _runtime_folder(), _port(settings)]
     checks += [_client(client) for client in Client]
     return Examination(ok=all(check.verdict != "fail" for check in checks), checks=tuple(checks))

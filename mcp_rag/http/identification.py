@@ -49,11 +49,11 @@ class Identification:
         await self._app(scope, receive, send)
 
     async def _caller(self, scope: Scope) -> Caller:
-        kind, _, token = Headers(scope=scope).get("authorization", "").partition(" ")
-        token = token.strip() if kind.lower() == "bearer" else ""
-        found = await self._identify(token or None)
+        kind, _, sent = Headers(scope=scope).get("authorization", "").partition(" ")
+        token = sent.strip() if kind.lower() == "bearer" else None
+        found = await self._identify(token)
         if found is None:
-            raise InvalidToken if token else Unidentified
+            raise Unidentified if token is None else InvalidToken
         client = scope.get("client")
         return found.model_copy(update={"address": client[0] if client else None})
 

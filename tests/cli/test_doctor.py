@@ -12,12 +12,14 @@ from mcp_rag.cli.checks import Check
 from mcp_rag.cli.clients import NAME
 from tests.answering.openai_server import Service
 from tests.cli.command import Command
+from tests.http.issuing import AUDIENCE, Issuing
 from tests.serving import serve as serve
 
 CHECKS = {
     "Program", "Settings", "Database", "pgvector", "Row security", "Schema", "Contents", "Vectors",
     "Model of the store", "Model files", "Test embedding", "Reranking model", "Data folder",
-    "Answers", "Kept answers", "Resident server", "Port of serve",
+    "Answers", "Kept answers",
+    "Identity provider", "Resident server", "Port of serve",
     "Claude Desktop", "Claude Code", "VS Code", "Cursor",
 }  # fmt: skip
 
@@ -131,3 +133,19 @@ def test_a_service_that_runs_is_found_and_not_called(anywhere: Command, serve: C
     assert found["Answers"].verdict == "ok"
     assert found["Answers"].found.startswith("openai, ")
     assert model.requests == []
+
+
+def test_the_keys_of_the_identity_provider_are_looked_for(
+    anywhere: Command, serve: Callable[..., str]
+) -> None:
+    provider = Issuing()
+    provider.url = serve(provider.app)
+    nowhere = anywhere.with_environment(MCP_RAG_DATABASE_URL="postgresql://nobody@127.0.0.1:1/nothing")
+    assert checks(nowhere("doctor", "--json", code=1).document)["Identity provider"].verdict == "skip"
+    known = nowhere.with_environment(MCP_RAG_OIDC_ISSUER=provider.url, MCP_RAG_OIDC_AUDIENCE=AUDIENCE)
+    found = checks(known("doctor", "--json", code=1).document)["Identity provider"]
+    assert (found.verdict, found.found) == ("ok", f"{provider.url}, keys: 1")
+    provider.is_down = True
+    found = checks(known("doctor", "--json", code=1).document)["Identity provider"]
+    assert (found.verdict, "answered 503" in found.found) == ("fail", True)
+    assert "MCP_RAG_OIDC_ISSUER" in found.remedy

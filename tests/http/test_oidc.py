@@ -214,6 +214,11 @@ async def test_nonsense_is_refused(url: str, text: str) -> None:
         refused(await client.post("/search", json=QUESTION, headers=headers))
 
 
+async def test_an_empty_token_is_one_that_is_not_valid(url: str) -> None:
+    async with caller(url, {"Authorization": "Bearer"}) as client:
+        refused(await client.post("/search", json=QUESTION))
+
+
 async def test_our_own_tokens_are_accepted_besides(url: str, acme: dict[str, str]) -> None:
     async with caller(url, acme) as client:
         assert (await client.post("/search", json=QUESTION)).status_code == 200
