@@ -11,7 +11,7 @@ import pytest
 from tests import docs_tables
 
 ROOT = Path(__file__).parent.parent
-DOCUMENTS = ("README.md", "CONTRIBUTING.md", "docs/benchmarks.md", "docs/service.md")
+DOCUMENTS = ("README.md", "CONTRIBUTING.md", "docs/benchmarks.md", "docs/service.md", "docs/workers.md")
 ASK = """localhost:8080/ask --json '{"question": "When do we open?"}'"""
 NOT_RUN = {
     "make demo": ".ci/run runs it from a clean checkout",
