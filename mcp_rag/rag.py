@@ -115,8 +115,8 @@ class Rag:
         """Store what is new in a conversation, in one transaction, and say what that was.
 
         Found by words from the moment this returns, by meaning a moment later. With `restore` it is stored
-        even if it was forgotten. With a `key` of the caller's it is done once: for 24 hours the same call with
-        the same key is given the same receipt, and nothing else happens.
+        even if it was forgotten. With a `key` of the caller's it is done once: for 24 hours the same call
+        with the same key is given the same receipt, and nothing else happens.
 
         Raises:
             KeyReused: another call had this key.

@@ -10,7 +10,6 @@ from pydantic.config import JsonDict
 from mcp_rag.content import LONGEST_ID, LONGEST_QUERY
 from mcp_rag.models import Filters, Frozen, Kind, NewMessage, Turn
 
-
 ASKED: JsonDict = {"minLength": 1, "maxLength": LONGEST_QUERY}
 
 

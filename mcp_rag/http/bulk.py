@@ -71,9 +71,7 @@ async def _joined(first: bytes, rest: AsyncGenerator[bytes]) -> AsyncGenerator[b
         yield line
 
 
-async def answers(
-    rag: Rag, sent: AsyncIterator[bytes | None], *, longest: int
-) -> AsyncGenerator[bytes]:
+async def answers(rag: Rag, sent: AsyncIterator[bytes | None], *, longest: int) -> AsyncGenerator[bytes]:
     """A receipt or a problem for each line. Once the database has gone nothing more is tried."""
     gone: StoreError | None = None
     number = 0

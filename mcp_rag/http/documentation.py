@@ -56,7 +56,10 @@ def page(document: Schema, base: str) -> str:
     shapes = {
         name: (schema.get("description", ""), list(_properties(schema))) for name, schema in schemas.items()
     }
-    return _template().render(info=document["info"], operations=list(_operations(document, base)), shapes=shapes)
+    shown: str = _template().render(
+        info=document["info"], operations=list(_operations(document, base)), shapes=shapes
+    )
+    return shown
 
 
 @cache

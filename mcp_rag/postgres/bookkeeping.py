@@ -1,4 +1,4 @@
-"""What the database keeps beside the content: what changed, by whom, tokens that models used, calls done once."""
+"""What the database keeps beside the content: changes, by whom, tokens used, calls done once."""
 
 from collections.abc import Mapping, Sequence
 from datetime import date

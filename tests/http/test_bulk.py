@@ -15,6 +15,7 @@ from tests.http.wire import calling
 
 LINES = {"Content-Type": "application/x-ndjson"}
 
+
 def line(name: str, text: str = "Hello.") -> bytes:
     return json.dumps({"conversation_id": name, "content": text}).encode() + b"\n"
 

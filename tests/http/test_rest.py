@@ -101,14 +101,14 @@ async def test_pages_follow_one_another_and_a_cursor_is_of_one_listing(
     ("body", "why"),
     [
         (r'{"conversation_id": "x", "content": "a\u0000b"}', "NUL character (U+0000) at offset 1"),
-        (r'{"conversation_id": "x", "content": "half \ud83d"}', "content"),
-        (r'{"conversation_id": "x", "content": "a", "\ud83d": 1}', "Extra inputs are not permitted"),
+        (r'{"conversation_id": "x", "content": "half \ud83d"}', "lone surrogate"),
+        (r'{"conversation_id": "x", "content": "a", "\ud83d": 1}', "valid string"),
         ('{"conversation_id": "x"}', "Give either content or messages"),
         ('{"conversation_id": "x", "content": "a", "messages": []}', "Give either content or messages"),
         ('{"conversation_id": "x", "messages": []}', "There is nothing to store."),
         ('{"conversation_id": " ", "content": "a"}', "conversation_id is empty."),
         ('{"conversation_id": "x", "content": "a", "kind": "song"}', "kind"),
-        ('{"conversation_id": "x", "messages": [{"text": "a", "sent_at": "0001-01-01T00:00:00Z"}]}', "years 2"),
+        ('{"conversation_id": "x", "messages": [{"text": "a", "sent_at": "0001-01-01T00:00"}]}', "years 2"),
         ('{"conversation_id": "x", "messages": [{"text": "a", "sent_at": "2026-02-31"}]}', "sent_at"),
         ('{"conversation_id": "x", "messages": [{"text": "a", "sent_at": 1e400}]}', "sent_at"),
         ('{"conversation_id": "x", "content": ' + "9" * 5000 + "}", ""),
@@ -183,7 +183,9 @@ async def test_a_refused_call_does_not_take_its_key_and_a_forgotten_one_frees_it
     body = {"conversation_id": "x", "content": "right"}
     assert (await http.post("/ingest", json=body, headers=key)).json()["added"] == 1
     await http.delete(path("x"))
-    assert "was forgotten" in (await http.post("/ingest", json=body, headers=key)).json()["skipped"][0]["reason"]
+    assert (
+        "was forgotten" in (await http.post("/ingest", json=body, headers=key)).json()["skipped"][0]["reason"]
+    )
     replayed = await http.post("/ingest", json=body, headers=key)
     assert replayed.headers["idempotency-replayed"] == "true"
 
@@ -192,7 +194,9 @@ async def test_calls_with_one_key_at_the_same_time_are_done_once(
     http: httpx2.AsyncClient, owner: asyncpg.Connection
 ) -> None:
     calls = [
-        http.post("/ingest", json={"conversation_id": "x", "content": "one"}, headers={"Idempotency-Key": "k"})
+        http.post(
+            "/ingest", json={"conversation_id": "x", "content": "one"}, headers={"Idempotency-Key": "k"}
+        )
         for _ in range(6)
     ]
     replies = await asyncio.gather(*calls)
@@ -234,7 +238,9 @@ async def test_a_compressed_body_is_read(http: httpx2.AsyncClient) -> None:
 
 
 async def test_a_body_that_is_larger_is_refused_before_it_is_read(http: httpx2.AsyncClient) -> None:
-    told = await http.post("/ingest", content=b" " * (2**20 + 1), headers={"Content-Type": "application/json"})
+    told = await http.post(
+        "/ingest", content=b" " * (2**20 + 1), headers={"Content-Type": "application/json"}
+    )
     assert problem(told) == (413, "TooLarge")
     bomb = gzip.compress(b" " * (64 * 2**20))
     assert len(bomb) < 2**17
