@@ -1,6 +1,7 @@
-"""Calls made up from the service's own description: nothing breaks, and nothing else is answered."""
+"""Calls made up from the service's own description: nothing breaks, and answers are as it says."""
 
 import asyncio
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -10,6 +11,7 @@ import pytest
 from mcp_rag.postgres.database import Database
 from tests.http.running import token
 
+ROOT = Path(__file__).parents[2]
 CHECKS = (
     "not_a_server_error",
     "status_code_conformance",
@@ -35,6 +37,7 @@ async def test_made_up_calls_are_answered_as_the_description_says(
             "--generation-database", "none",
         ],
         cwd=tmp_path,
+        env=os.environ | {"PYTHONPATH": str(ROOT), "SCHEMATHESIS_HOOKS": "tests.http.fuzz_hooks"},
         capture_output=True,
         text=True,
     )  # fmt: skip

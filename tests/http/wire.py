@@ -56,5 +56,7 @@ async def calling(url: str, path: str, **headers: str) -> AsyncIterator[Wire]:
     }
     lines = "".join(f"{name}: {value}\r\n" for name, value in told.items())
     writer.write(f"POST {path} HTTP/1.1\r\n{lines}\r\n".encode())
-    yield Wire(reader, writer)
-    writer.close()
+    try:
+        yield Wire(reader, writer)
+    finally:
+        writer.close()
