@@ -68,7 +68,7 @@ async def _identities(url: str) -> AsyncIterator[Identities]:
 async def _serving(url: str, token: str) -> AsyncIterator[httpx2.AsyncClient]:
     port = ports.free("127.0.0.1", 0)
     process = subprocess.Popen(
-        [sys.executable, "-m", "mcp_rag", "serve", "--port", str(port)],
+        [sys.executable, "-m", "mcp_rag", "serve", "--port", str(port), "--health-port", "0"],
         env={**os.environ, "MCP_RAG_DATABASE_URL": url, "MCP_RAG_LOG_LEVEL": "error"},
         stdin=subprocess.DEVNULL,
         stdout=subprocess.DEVNULL,

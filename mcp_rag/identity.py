@@ -66,7 +66,8 @@ class AuditEntry(Frozen):
     address: str | None
     action: str
     conversation_id: str | None
-    messages: int | None
+    """None where it was forgotten since."""
+    messages: int
 
 
 LOCAL = Caller(id="local", name="local", tenant_id=DEFAULT_TENANT, scopes=frozenset(SCOPES))

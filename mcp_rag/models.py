@@ -450,6 +450,16 @@ class Status(Frozen):
 
 
 @dataclass(frozen=True, slots=True)
+class Changed:
+    """A conversation that a caller has changed, for the audit log."""
+
+    conversation_key: int
+    digest: bytes
+    """Of its id, as in a tombstone."""
+    messages: int
+
+
+@dataclass(frozen=True, slots=True)
 class StoredIdentity:
     identity: bytes
     message_key: int

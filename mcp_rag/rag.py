@@ -6,7 +6,7 @@ from copy import copy
 from datetime import UTC, datetime
 from functools import partial
 
-from mcp_rag import __version__, content, cursors, erasure, explanation, followups, ingestion
+from mcp_rag import __version__, auditing, content, cursors, erasure, explanation, followups, ingestion
 from mcp_rag.asking import Asking
 from mcp_rag.briefs import LIMITS, Asked, Briefs, Limits
 from mcp_rag.errors import InvalidInput, UnknownConversation, UnknownMessage
@@ -381,9 +381,9 @@ class Rag:
                 )
             receipt = await erasure.preview(tx, scope)
             if not dry_run:
+                await auditing.record(tx, self._caller, "forget", scope.conversations, scope.sizes)
                 await erasure.erase(tx, scope, whole=position is None)
                 await tx.notify_waiting()
-                await tx.record(self._caller, "forget", scope.sizes)
         if not dry_run:
             await self._asking.forget()
         # What was made together with a message that is gone is made anew.
@@ -444,7 +444,8 @@ class Rag:
         if changes.any or opened.described:
             await tx.notify_waiting()
             await tx.note_changes([opened.key])
-            await tx.record(self._caller, "ingest", {conversation_id: changes.count})
+            names, sizes = {opened.key: conversation_id}, {opened.key: changes.count}
+            await auditing.record(tx, self._caller, "ingest", names, sizes)
         left_out = (*skipped, *repeated, *dead)
         return ingestion.receipt(conversation_id, changes, left_out, message_count=count, pending=pending)
 

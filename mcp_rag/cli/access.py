@@ -105,20 +105,28 @@ def revoke(
 def audit(
     tenant: Tenant = "default",
     since: Annotated[datetime | None, typer.Option(help="From then on, UTC.")] = None,
+    conversation: Annotated[
+        str | None, typer.Option(metavar="ID", help="Only of this one, also if it was forgotten.")
+    ] = None,
     limit: Annotated[int, typer.Option(min=1, max=10_000, help="At most so many.")] = 100,
     as_json: AsJson = False,
 ) -> None:
-    """See who changed which conversation, the newest first. What was in it is not recorded."""
+    """See who changed which conversation, the newest first. What was in it is not recorded.
+
+    The id of one that was forgotten is not there any more; whoever knows it can ask for it.
+    """
     start = since.replace(tzinfo=UTC) if since else None
-    entries = _with_identities(lambda identities: identities.audit(tenant, start, limit))
+    entries = _with_identities(
+        lambda identities: identities.audit(tenant, since=start, conversation=conversation, limit=limit)
+    )
     rows = tuple(
         (
             f"{each.happened_at:%Y-%m-%d %H:%M:%S}",
             output.on_one_line(each.actor),
             each.address or "",
             each.action,
-            output.on_one_line(each.conversation_id or ""),
-            "" if each.messages is None else str(each.messages),
+            output.on_one_line(each.conversation_id or "(forgotten)"),
+            str(each.messages),
         )
         for each in entries
     )

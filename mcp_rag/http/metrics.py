@@ -57,8 +57,8 @@ class Metrics:
             log.warning("backlog not counted", cause=error.cause)
             telemetry.backlog(nan, nan)
         else:
-            age = (datetime.now(UTC) - found.since).total_seconds() if found.since else 0.0
-            telemetry.backlog(found.passages, max(0.0, age))
+            age = (datetime.now(UTC) - found.oldest).total_seconds() if found.oldest else 0.0
+            telemetry.backlog(found.waiting, max(0.0, age))
         took = time.monotonic() - begun
         self._next = begun + max(REST, SHARE * took)
 

@@ -1,19 +1,21 @@
 """What the database keeps beside the content: what changed, by whom, tokens used, calls done once."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from datetime import date
 
 from mcp_rag.identity import Caller
+from mcp_rag.models import Changed
 from mcp_rag.postgres.statements import Statements
 
 
 class Bookkeeping(Statements):
     """The statements on changes, on tokens and on calls that are done once."""
 
-    async def record(self, caller: Caller, action: str, conversations: Mapping[str, int]) -> None:
-        """Write into the audit log what a caller does to so many messages of each conversation."""
-        names, messages = list(conversations), list(conversations.values())
-        await self._execute("insert_audit", caller.name, caller.address, action, names, messages)
+    async def record(self, caller: Caller, action: str, changed: Sequence[Changed]) -> None:
+        """Write into the audit log what a caller does to conversations."""
+        fields = [(each.conversation_key, each.digest, each.messages) for each in changed]
+        columns = map(list, zip(*fields, strict=True))
+        await self._execute("insert_audit", caller.name, caller.address, action, *columns)
 
     async def note_changes(self, conversations: Sequence[int]) -> None:
         """Answers from these conversations, given by their keys, may be others from now on."""

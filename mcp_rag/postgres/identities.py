@@ -11,6 +11,7 @@ from mcp_rag.identity import AuditEntry, Caller, IssuedToken, Scope
 from mcp_rag.postgres.database import Database
 from mcp_rag.postgres.failures import translated
 from mcp_rag.postgres.queries import sql
+from mcp_rag.reconciliation import tombstone
 from mcp_rag.tokens import Token
 
 USED_EVERY = timedelta(minutes=1)
@@ -89,15 +90,19 @@ class Identities:
             )
         return [row["public_id"] for row in revoked]
 
-    async def audit(self, tenant: str, since: datetime | None, limit: int) -> list[AuditEntry]:
-        """What callers have changed, the newest first.
+    async def audit(
+        self, tenant: str, *, since: datetime | None = None, conversation: str | None = None, limit: int = 100
+    ) -> list[AuditEntry]:
+        """What callers have changed, the newest first; of the conversation with this id, forgotten or not.
 
         Raises:
             UnknownTenant: there is none of that name.
         """
         tenant_id = await self.tenant_id(tenant)
         async with self._database.transaction(tenant_id, readonly=True) as connection:
-            rows = await connection.fetch(sql("read_audit"), tenant_id, since, limit)
+            key = await connection.fetchval(sql("tombstone_key"), tenant_id)
+            digest = None if conversation is None else tombstone(key, conversation)[0]
+            rows = await connection.fetch(sql("read_audit"), tenant_id, since, digest, limit)
         return [AuditEntry(**row) for row in rows]
 
     async def tenant_id(self, name: str) -> int:

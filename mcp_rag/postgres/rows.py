@@ -37,10 +37,10 @@ class ForgetScope:
     """Of each message in its conversation."""
 
     @property
-    def sizes(self) -> dict[str, int]:
-        """Messages of each conversation that is meant, by its id."""
+    def sizes(self) -> dict[int, int]:
+        """Messages of each conversation that is meant, by its key."""
         counts = Counter(conversation for conversation, _ in self.messages)
-        return {name: counts[key] for key, name in self.conversations.items()}
+        return {key: counts[key] for key in self.conversations}
 
 
 @dataclass(frozen=True)

@@ -163,7 +163,7 @@ async def test_passages_that_wait_for_a_vector_are_counted_with_how_long_the_old
 ) -> None:
     await token(database, "another")
     await rag.ingest("a", [NewMessage(text="The dodo is in the attic."), NewMessage(text="And the walrus?")])
-    await owner.execute("UPDATE conversation SET updated_at = updated_at - interval '1 hour'")
+    await owner.execute("UPDATE passage SET waiting_since = waiting_since - interval '1 hour'")
     waiting = read()
     assert waiting.of("mcp_rag_embedding_backlog_passages") == 2
     assert waiting.of("mcp_rag_embedding_backlog_oldest_seconds") == pytest.approx(3600, abs=600)

@@ -135,15 +135,20 @@ async def test_what_was_changed_is_on_record_with_who_and_from_where_and_never_w
         for _ in range(2):
             assert (await client.post("/ingest", json=note)).status_code == 200
         assert (await client.delete("/conversations/note")).status_code == 200
-    entries = await Identities(database).audit("acme", None, 10)
-    told = [(e.actor, e.address, e.action, e.conversation_id, e.messages) for e in entries]
-    # Sending the same again changed nothing.
-    assert told == [
-        ("importer", "127.0.0.1", "forget", "note", 1),
-        ("importer", "127.0.0.1", "ingest", "note", 1),
+        assert (await client.post("/ingest", json=note | {"conversation_id": "other"})).status_code == 200
+    identities = Identities(database)
+    told = [
+        (e.actor, e.address, e.action, e.conversation_id, e.messages) for e in await identities.audit("acme")
     ]
+    # Sending the same again changed nothing. What was forgotten is called by its name no more.
+    assert told == [
+        ("importer", "127.0.0.1", "ingest", "other", 1),
+        ("importer", "127.0.0.1", "forget", None, 1),
+        ("importer", "127.0.0.1", "ingest", None, 1),
+    ]
+    assert [e.action for e in await identities.audit("acme", conversation="note")] == ["forget", "ingest"]
     assert "green" not in str(await owner.fetch("SELECT * FROM audit"))
-    assert await Identities(database).audit("default", None, 10) == []
+    assert await identities.audit("default") == []
 
 
 async def test_nobody_who_reads_the_database_learns_a_token(

@@ -1,3 +1,3 @@
-INSERT INTO audit (tenant_id, actor, address, action, conversation_id, messages)
-SELECT $1, $2, $3, $4, conversation_id, messages
-FROM unnest($5::text[], $6::integer[]) AS did (conversation_id, messages)
+INSERT INTO audit (tenant_id, actor, address, action, conversation_key, digest, messages)
+SELECT $1, $2, $3, $4, conversation_key, digest, messages
+FROM unnest($5::bigint[], $6::bytea[], $7::integer[]) AS did (conversation_key, digest, messages)

@@ -34,9 +34,14 @@ AUDIT = """
         actor text NOT NULL,
         address text,
         action text NOT NULL,
-        conversation_id text,
-        messages integer,
-        PRIMARY KEY (tenant_id, audit_key)
+        -- Which conversation, as long as it is there; and the hash of its id that a tombstone has, for who
+        -- knows the id and asks. The id of what was forgotten stands nowhere.
+        conversation_key bigint,
+        digest bytea NOT NULL,
+        messages integer NOT NULL,
+        PRIMARY KEY (tenant_id, audit_key),
+        FOREIGN KEY (tenant_id, conversation_key) REFERENCES conversation
+            ON DELETE SET NULL (conversation_key)
     )
 """
 TABLES = ("api_token", "audit")
@@ -77,6 +82,10 @@ def upgrade() -> None:
     # Not unique, for unique keys begin with the tenant: chance sees to it.
     op.execute("CREATE INDEX api_token_public_id ON api_token (public_id)")
     op.execute("CREATE INDEX audit_happened_at ON audit (tenant_id, happened_at)")
+    op.execute(
+        "CREATE INDEX audit_conversation ON audit (tenant_id, conversation_key) "
+        "WHERE conversation_key IS NOT NULL"
+    )
     op.execute("CREATE SEQUENCE tenant_number")
     op.execute("SELECT setval('tenant_number', max(tenant_id)) FROM tenant_ids() AS known (tenant_id)")
     for table in TABLES:

@@ -1,0 +1,20 @@
+"""Writing down who changed what, inside the transaction that changes it."""
+
+from collections.abc import Mapping
+
+from mcp_rag.identity import Caller
+from mcp_rag.models import Changed
+from mcp_rag.postgres.store import Transaction
+from mcp_rag.reconciliation import tombstone
+
+
+async def record(
+    tx: Transaction, caller: Caller, action: str, names: Mapping[int, str], messages: Mapping[int, int]
+) -> None:
+    """That a caller does this to so many messages of each conversation, by its key; `names` are their ids.
+
+    What is recorded loses the id when the conversation is forgotten, and keeps its keyed hash.
+    """
+    key = await tx.tombstone_key()
+    changed = [Changed(each, tombstone(key, name)[0], messages[each]) for each, name in names.items()]
+    await tx.record(caller, action, changed)
