@@ -2,8 +2,8 @@
 
 import asyncio
 import signal
-from collections.abc import AsyncIterator, Iterator
-from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
+from collections.abc import AsyncIterator, Iterable, Iterator
+from contextlib import AsyncExitStack, asynccontextmanager, contextmanager, suppress
 from pathlib import Path
 
 import asyncpg
@@ -81,14 +81,20 @@ async def _waiting(owner: asyncpg.Connection, sessions: int) -> bool:
 @contextmanager
 def mute(postmaster: psutil.Process) -> Iterator[None]:
     """A server that holds its connections and says nothing."""
+    postmaster.send_signal(signal.SIGSTOP)
     processes = [postmaster, *postmaster.children(recursive=True)]
-    for process in processes:
-        process.send_signal(signal.SIGSTOP)
+    _send(processes, signal.SIGSTOP)
     try:
         yield
     finally:
-        for process in processes:
-            process.send_signal(signal.SIGCONT)
+        _send(processes, signal.SIGCONT)
+
+
+def _send(processes: Iterable[psutil.Process], number: int) -> None:
+    for process in processes:
+        # A session may have ended by itself just now.
+        with suppress(psutil.NoSuchProcess):
+            process.send_signal(number)
 
 
 async def test_a_database_that_restarts_is_a_503_and_then_is_there_again_with_all_that_was_confirmed(
