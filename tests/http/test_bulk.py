@@ -115,7 +115,7 @@ async def test_no_line_a_key_and_no_scope_are_problems(http: httpx2.AsyncClient,
     assert (refused.status_code, refused.json()["type"]) == (403, "urn:mcp-rag:NotAllowed")
 
 
-@pytest.mark.parametrize("body", [b"nonsense", gzip.compress(line("x"))[:-4]])
+@pytest.mark.parametrize("body", [b"nonsense", gzip.compress(line("x"))[:-4]], ids=["nonsense", "cut"])
 async def test_lines_that_are_not_the_gzip_they_say_are_refused(
     http: httpx2.AsyncClient, body: bytes
 ) -> None:
