@@ -64,7 +64,7 @@ def _memory(limits: Sequence[str]) -> int:
     for path in limits:
         # "max" where there is no limit.
         with suppress(OSError, ValueError):
-            amounts.append(int(Path(path).read_text(encoding="ascii")))
+            amounts.append(int(Path(path).read_bytes()))
     return min(amounts)
 
 

@@ -16,6 +16,7 @@ from mcp_rag.answering.guarded import Guarded
 from mcp_rag.answering.openai import OpenAIAnswerer
 from mcp_rag.briefs import LIMITS, Limits
 from mcp_rag.errors import TokensSpent
+from mcp_rag.identity import LOCAL
 from mcp_rag.models import Answer, Citation, Delta, Done, Filters, NewMessage, NoAnswer, Sources, Turn
 from mcp_rag.ports import Embedder, Reranker
 from mcp_rag.postgres.database import Database
@@ -360,9 +361,8 @@ async def test_when_the_tokens_of_the_day_are_spent_that_is_said(
     store: Store, opened: Open, service: Service, owner: asyncpg.Connection
 ) -> None:
     await owner.execute("INSERT INTO tenant (tenant_id, name, tombstone_key) VALUES (2, 'second', 'key')")
-    rag, other = (
-        opened(store, limits=replace(LIMITS, tokens_a_day=300), tenant_id=tenant) for tenant in (1, 2)
-    )
+    rag = opened(store, limits=replace(LIMITS, tokens_a_day=300))
+    other = rag.of(LOCAL.model_copy(update={"tenant_id": 2}))
     for each in (rag, other):
         await each.vectors.ready()
         await each.ingest("lease", [LEASE])
