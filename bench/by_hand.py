@@ -103,8 +103,8 @@ def transaction(connection: "asyncpg.Connection[asyncpg.Record]") -> Transaction
 
 
 @asynccontextmanager
-async def connected(url: str, rag: Rag) -> AsyncIterator[ByHand]:
-    connection = await asyncpg.connect(url, server_settings=SESSION)
+async def connected(url: str, rag: Rag, settings: Mapping[str, str] = SESSION) -> AsyncIterator[ByHand]:
+    connection = await asyncpg.connect(url, server_settings=dict(settings))
     try:
         await register_vector(connection)
         yield ByHand(connection, rag)

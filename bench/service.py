@@ -9,12 +9,10 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
 from typing import Any
 
-import asyncpg
 import httpx2
-from pgvector.asyncpg import register_vector
 
 from bench.answers import first, questions_of
-from bench.by_hand import ByHand, Prepared, prepared
+from bench.by_hand import Prepared, connected, prepared
 from bench.corpus import Corpus
 from bench.figures import Figure, Reference, Target, percentile
 from bench.stores import Lent, Progress, empty_store, store_all
@@ -151,7 +149,7 @@ async def _admitted(
     """Who calls, and the same statements under row-level security and as the owner, whom it does not bind."""
     identify = percentile([await _timed(identities.identify(token)) for _ in asked], 0.5)
     owner = {name: value for name, value in SESSION.items() if name != "role"}
-    async with _by_hand(url, rag, SESSION) as bound, _by_hand(url, rag, owner) as free:
+    async with connected(url, rag) as bound, connected(url, rag, owner) as free:
         more = []
         for turn, question in enumerate(asked):
             spent = {}
@@ -163,16 +161,6 @@ async def _admitted(
     return Figure(
         "who calls, and what they may see, p50", identify + security, "ms", target=IDENTIFYING, note=note
     )
-
-
-@asynccontextmanager
-async def _by_hand(url: str, rag: Rag, settings: dict[str, str]) -> AsyncIterator[ByHand]:
-    connection = await asyncpg.connect(url, server_settings=settings)
-    try:
-        await register_vector(connection)
-        yield ByHand(connection, rag)
-    finally:
-        await connection.close()
 
 
 async def _timed(work: Awaitable[Any]) -> float:

@@ -11,7 +11,7 @@ from collections import deque
 from collections.abc import Callable
 from contextlib import suppress
 
-from mcp_rag import isolation, reindexing, surroundings
+from mcp_rag import bisection, reindexing, surroundings
 from mcp_rag.errors import EmbeddingFailed, ModelMismatch, RagError, StoreUnavailable
 from mcp_rag.log import logger
 from mcp_rag.ports import Embedder
@@ -162,7 +162,7 @@ class Backlog:
         async with self._store.transaction(tenant_id) as tx:
             await self._confirm(tx)
             waiting, last = await tx.claim_waiting(self._model_key, after=after, limit=self._embedder.batch)
-            made = await isolation.embed(self._embedder, waiting) if waiting else isolation.Outcome()
+            made = await bisection.embed(self._embedder, waiting) if waiting else bisection.Outcome()
             if made.embedded:
                 await tx.insert_vectors(self._model_key, made.embedded)
             if made.failed:

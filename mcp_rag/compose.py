@@ -119,8 +119,7 @@ def create_rates(settings: Settings) -> Rates | None:
     from mcp_rag.rates import Allowances, SlidingRates
 
     allowances = Allowances(calls=calls, tenant_calls=together, megabytes=settings.tenant_mb_per_day)
-    redis = settings.redis_url
-    return SlidingRates(allowances, redis_url=redis.get_secret_value() if redis else None)
+    return SlidingRates(allowances, redis_url=_redis_url(settings))
 
 
 def create_cache(settings: Settings) -> Cache:
@@ -129,7 +128,11 @@ def create_cache(settings: Settings) -> Cache:
     Raises:
         InvalidSettings: there is no such place.
     """
-    return caching.create(settings.redis_url.get_secret_value() if settings.redis_url else None)
+    return caching.create(_redis_url(settings))
+
+
+def _redis_url(settings: Settings) -> str | None:
+    return settings.redis_url.get_secret_value() if settings.redis_url else None
 
 
 class Parts(NamedTuple):
@@ -197,9 +200,6 @@ class Starting(Protocol):
     """What the doors stand before: parts that may not be there yet."""
 
     @property
-    def is_open(self) -> bool: ...
-
-    @property
     def parts(self) -> Parts | None: ...
 
     async def rag(self) -> Rag: ...
@@ -220,11 +220,6 @@ class Startup:
         self._parts: Parts | None = None
         self._opening = asyncio.Lock()
         self._eager: asyncio.Task[None] | None = None
-
-    @property
-    def is_open(self) -> bool:
-        """Whether `rag` and `identities` give at once what they give."""
-        return self._parts is not None
 
     @property
     def parts(self) -> Parts | None:

@@ -17,7 +17,6 @@ from mcp_rag.models import (
     EVERYTHING,
     Address,
     Answer,
-    BacklogState,
     ConversationPage,
     Done,
     Drafted,
@@ -73,9 +72,8 @@ class Rag:
 
         `reranking_budget`: seconds that the second stage of an accurate search may take. `limits` is what an
         answer may take, its tokens by `count`; with `redact` a model reads no secrets; answers are kept in
-        `cache`. `asks_the_client`: a caller that has a model is to be asked
-        for the answer. It is `caller` who asks and changes, at
-        most so much in a while as `rates` allow.
+        `cache`. `asks_the_client`: a caller that has a model is to be asked for the answer. It is `caller`
+        who asks and changes, at most so much in a while as `rates` allow.
         """
         self._rates = rates
         self.asks_the_client = asks_the_client
@@ -412,16 +410,6 @@ class Rag:
             database=self._store.database.name,
             notice=self.vectors.notice,
         )
-
-    async def backlog(self) -> BacklogState:
-        """How much waits for a vector in the whole store, and since when: sums over all tenants.
-
-        Cheap enough to be asked every few seconds: at most the indexes are read.
-
-        Raises:
-            StoreUnavailable: the database cannot be reached.
-        """
-        return await self._store.backlog()
 
     async def _write(
         self,

@@ -75,7 +75,7 @@ def create_app(startup: Starting, settings: Settings) -> FastAPI:
     admission = Admission(
         startup.rag,
         startup.identities,
-        is_open=lambda: startup.is_open,
+        is_open=lambda: startup.parts is not None,
         only_this_machine=is_loopback(settings.host),
         provider=_provider(settings, resource) if resource else None,
     )

@@ -19,7 +19,7 @@ from mcp_rag.http import health, metrics
 from mcp_rag.http.health import Version, Vitals
 from mcp_rag.http.metrics import Metrics
 from mcp_rag.postgres import schema
-from mcp_rag.postgres.tally import Tally
+from mcp_rag.postgres.aside import Tally
 from mcp_rag.settings import Settings
 
 DISTRIBUTION = "mcp-rag-memory"

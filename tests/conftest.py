@@ -16,6 +16,7 @@ from mcp.types import CallToolResult
 from mcp_rag import embedding, reranking
 from mcp_rag.ports import Embedder, Reranker
 from mcp_rag.postgres import schema
+from mcp_rag.postgres.aside import Tally
 from mcp_rag.postgres.database import Database
 from mcp_rag.postgres.embedded import EmbeddedServer
 from mcp_rag.postgres.store import Store
@@ -144,6 +145,14 @@ def mcp_server(rag: Rag):  # type: ignore[no-untyped-def]
         return rag
 
     return create_server(current)
+
+
+@pytest.fixture
+def tally(database_url: str) -> Iterator[Tally]:
+    """Counts what waits to be embedded, as metrics have it."""
+    tally = Tally(lambda: database_url)
+    yield tally
+    tally.close()
 
 
 @pytest.fixture(scope="session")

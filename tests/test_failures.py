@@ -11,6 +11,7 @@ from mcp.client import Client
 from mcp_rag.embedding.openai import OpenAIEmbedder
 from mcp_rag.errors import EmbeddingFailed, EmbeddingUnavailable
 from mcp_rag.models import NewMessage, Status
+from mcp_rag.postgres.aside import Tally
 from mcp_rag.postgres.store import Store
 from mcp_rag.rag import Rag
 from mcp_rag.server import create_server
@@ -170,17 +171,19 @@ async def test_reembedding_tries_it_again_and_does_not_wait_for_what_fails_for_e
     assert await owner.fetchval("SELECT count(*) FROM embedding") == 3
 
 
-async def test_the_backlog_says_how_much_waits_and_since_when(herbs: Rag, owner: asyncpg.Connection) -> None:
+async def test_the_backlog_says_how_much_waits_and_since_when(
+    herbs: Rag, owner: asyncpg.Connection, tally: Tally
+) -> None:
     await owner.execute("UPDATE passage SET waiting_since = '2026-03-14T09:00Z' WHERE start = 0")
-    waiting = await herbs.backlog()
+    waiting = await tally.count()
     assert (waiting.waiting, waiting.set_aside) == (3, 0)
     assert waiting.oldest == datetime(2026, 3, 14, 9, tzinfo=UTC)
     await herbs.vectors.drain()
-    failed = await herbs.backlog()
+    failed = await tally.count()
     assert (failed.waiting, failed.set_aside) == (1, 0)
     await owner.execute(A_WHILE_AGO)
     await set_aside(herbs, owner)
-    ended = await herbs.backlog()
+    ended = await tally.count()
     assert (ended.waiting, ended.set_aside, ended.oldest) == (0, 1, None)
 
 

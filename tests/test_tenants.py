@@ -9,6 +9,7 @@ from mcp_rag.errors import UnknownConversation
 from mcp_rag.identity import LOCAL
 from mcp_rag.models import Address, Failure, NewMessage
 from mcp_rag.ports import Embedder
+from mcp_rag.postgres.aside import Tally
 from mcp_rag.postgres.identities import Identities
 from mcp_rag.postgres.store import Store
 from mcp_rag.rag import Rag
@@ -114,10 +115,10 @@ async def test_raw_sql_of_the_application_sees_no_row_without_a_tenant_and_only_
 
 
 async def test_what_waits_of_all_tenants_is_told_as_sums_and_to_each_tenant_its_own(
-    rag: Rag, second: Rag
+    rag: Rag, second: Rag, tally: Tally
 ) -> None:
     await second.ingest("more", [NewMessage(text="Something to embed.")])
-    told = await rag.backlog()
+    told = await tally.count()
     assert (told.waiting, told.set_aside) == (1, 0)
     assert (await rag.status()).pending == 0
 

@@ -13,7 +13,7 @@ from mcp_rag.errors import SchemaOutdated, StoreError
 from mcp_rag.models import Frozen
 from mcp_rag.ports import Cache
 from mcp_rag.postgres import schema
-from mcp_rag.postgres.probe import Probe
+from mcp_rag.postgres.aside import Probe
 from mcp_rag.rag import Rag
 
 FRESH = 1.0

@@ -12,7 +12,7 @@ from starlette.routing import Route
 from mcp_rag import telemetry
 from mcp_rag.errors import StoreError
 from mcp_rag.log import logger
-from mcp_rag.postgres.tally import Tally
+from mcp_rag.postgres.aside import Tally
 
 PATIENCE = 2.0
 """Seconds that a reader waits for what is being counted; after that, the last count is told."""

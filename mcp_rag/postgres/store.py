@@ -14,7 +14,6 @@ from mcp_rag.indexing import IndexedPassage, Outdated, Renewed
 from mcp_rag.lexicon import Asked
 from mcp_rag.models import (
     Address,
-    BacklogState,
     Candidate,
     Conversation,
     Embedded,
@@ -72,13 +71,6 @@ class Store:
     async def tenant_ids(self) -> list[int]:
         async with self.database.transaction(0, readonly=True) as connection:
             return [row[0] for row in await connection.fetch(sql("tenant_ids"))]
-
-    async def backlog(self) -> BacklogState:
-        """What waits in the whole store."""
-        async with self.database.connection() as connection:
-            row = await connection.fetchrow(sql("backlog"), segments.RECIPE, MOST_TRIES)
-        assert row is not None
-        return BacklogState(**row)
 
     async def listen(self, heard: Callable[[int | None], None]) -> None:
         """Call `heard` with each tenant that may have got work, None where it may be any. Never returns."""

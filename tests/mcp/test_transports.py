@@ -20,9 +20,14 @@ from mcp.client.sse import sse_client
 from mcp.client.stdio import stdio_client
 from mcp.client.streamable_http import streamable_http_client
 from mcp.shared.exceptions import MCPError
+from pydantic import SecretStr
 
 from mcp_rag.cli import ports
-from mcp_rag.serving import is_loopback
+from mcp_rag.errors import InvalidSettings
+from mcp_rag.postgres.database import Database
+from mcp_rag.postgres.identities import Identities
+from mcp_rag.serving import require_identification
+from mcp_rag.settings import Settings
 from tests import inspection
 from tests.conftest import TEMPLATE, eventually, of_database
 from tests.resident import household as homes
@@ -340,9 +345,20 @@ def test_an_address_that_others_can_reach_is_refused_with_the_reason() -> None:
 
 
 @pytest.mark.parametrize("host", ["", "::", "192.0.2.1", "memory.example.com", "127.0.0.1.example.com"])
-def test_only_an_address_of_this_machine_alone_needs_nobody_identified(host: str) -> None:
-    assert not is_loopback(host)
-    assert all(map(is_loopback, ("127.0.0.1", "::1", "localhost", "127.1.2.3")))
+async def test_only_an_address_of_this_machine_alone_is_served_while_nobody_has_a_token(
+    host: str, database: Database, database_url: str
+) -> None:
+    settings = Settings(host=host, database_url=SecretStr(database_url))
+    with pytest.raises(InvalidSettings, match="nobody has a token yet"):
+        await require_identification(settings)
+    await Identities(database).create_token("default", "someone", ["read"], None)
+    await require_identification(settings)
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1", "::1", "localhost", "127.1.2.3"])
+async def test_an_address_of_this_machine_alone_is_served_without_asking_anybody(host: str) -> None:
+    nowhere = SecretStr("postgresql://127.0.0.1:1/none")
+    await require_identification(Settings(host=host, database_url=nowhere))
 
 
 @pytest.mark.parametrize("path", ["mcp", "sse", SESSION])
