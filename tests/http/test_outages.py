@@ -61,6 +61,12 @@ async def refused(client: httpx2.AsyncClient) -> bool:
     return answer.status_code == 503
 
 
+async def _started(server: EmbeddedServer) -> str:
+    url = server.start().owner
+    await schema.migrate(url)
+    return url
+
+
 async def _postmaster(url: str) -> psutil.Process:
     connection = await asyncpg.connect(url)
     try:
@@ -100,8 +106,7 @@ def _send(processes: Iterable[psutil.Process], number: int) -> None:
 async def test_a_database_that_restarts_is_a_503_and_then_is_there_again_with_all_that_was_confirmed(
     server: EmbeddedServer, embedder: Embedder
 ) -> None:
-    url = server.start().owner
-    await schema.migrate(url)
+    url = await _started(server)
     async with served(url, embedder) as client:
         assert (await client.post("/ingest", json=NOTE)).status_code == 200
         await asyncio.to_thread(server.stop)
@@ -116,8 +121,7 @@ async def test_a_database_that_restarts_is_a_503_and_then_is_there_again_with_al
 async def test_a_database_that_is_mute_is_a_503_and_is_used_again_when_it_speaks(
     server: EmbeddedServer, embedder: Embedder
 ) -> None:
-    url = server.start().owner
-    await schema.migrate(url)
+    url = await _started(server)
     async with served(url, embedder) as client:
         assert (await client.post("/ingest", json=NOTE)).status_code == 200
         with mute(await _postmaster(url)):
