@@ -165,35 +165,35 @@ async def open_parts(settings: Settings, *, work: bool = True) -> AsyncIterator[
         database = create_database(settings)
         stack.push_async_callback(database.close)
         await database.open()
-        reranker = create_reranker(settings)
-        if reranker is not None:
-            stack.push_async_callback(reranker.close)
-        answerer = create_answerer(settings)
-        if answerer is not None:
-            stack.push_async_callback(answerer.close)
-        if settings.redact:
-            redaction.require()
-        cache = create_cache(settings)
-        stack.push_async_callback(cache.close)
-        if (rates := create_rates(settings)) is not None:
-            stack.push_async_callback(rates.close)
-        rag = Rag(
-            Store(database),
-            create_embedder(settings),
-            answerer=answerer,
-            reranker=reranker,
-            reranking_budget=settings.reranking_budget_ms / 1000,
-            limits=limits(settings),
-            count=tokens.count,
-            redact=settings.redact,
-            cache=cache,
-            asks_the_client=answerer is None and settings.answerer in ("auto", "sampling"),
-            rates=rates,
-        )
+        rag = _rag(settings, database, stack)
         stack.push_async_callback(rag.vectors.close)
         if work:
             rag.vectors.start(work=settings.embed)
         yield Parts(rag, Identities(database), database)
+
+
+def _rag(settings: Settings, database: Database, stack: AsyncExitStack) -> Rag:
+    """The service of these settings; `stack` closes what it is made of."""
+    if settings.redact:
+        redaction.require()
+    reranker, answerer = create_reranker(settings), create_answerer(settings)
+    cache, rates = create_cache(settings), create_rates(settings)
+    for part in (reranker, answerer, cache, rates):
+        if part is not None:
+            stack.push_async_callback(part.close)
+    return Rag(
+        Store(database),
+        create_embedder(settings),
+        answerer=answerer,
+        reranker=reranker,
+        reranking_budget=settings.reranking_budget_ms / 1000,
+        limits=limits(settings),
+        count=tokens.count,
+        redact=settings.redact,
+        cache=cache,
+        asks_the_client=answerer is None and settings.answerer in ("auto", "sampling"),
+        rates=rates,
+    )
 
 
 class Starting(Protocol):

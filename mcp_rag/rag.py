@@ -36,7 +36,7 @@ from mcp_rag.models import (
     Turn,
 )
 from mcp_rag.ports import Answerer, Cache, Embedder, Rates, Reranker
-from mcp_rag.postgres.rows import OpenConversation
+from mcp_rag.postgres.rows import ForgetScope, OpenConversation
 from mcp_rag.postgres.store import Store, Transaction
 from mcp_rag.reconciliation import identify, reconcile
 from mcp_rag.retrieval import Retrieval
@@ -369,14 +369,7 @@ class Rag:
         if position is not None and len(conversation_ids) != 1:
             raise InvalidInput("A position needs the one conversation that it is in.")
         async with self._store.transaction(self._tenant_id) as tx:
-            scope = await tx.forget_scope(conversation_ids or None, source, position)
-            missing = set(conversation_ids) - set(scope.conversations.values())
-            if missing or not scope.conversations:
-                raise (
-                    await self._unknown(tx, min(missing), position)
-                    if missing
-                    else UnknownConversation(f"Nothing is stored from the source {source!r}.")
-                )
+            scope = await self._to_forget(tx, conversation_ids, source, position)
             receipt = await erasure.preview(tx, scope)
             if not dry_run:
                 await auditing.record(tx, self._caller, "forget", scope.conversations, scope.sizes)
@@ -436,6 +429,16 @@ class Rag:
             await auditing.record(tx, self._caller, "ingest", names, sizes)
         left_out = (*skipped, *repeated, *dead)
         return ingestion.receipt(conversation_id, changes, left_out, message_count=count, pending=pending)
+
+    async def _to_forget(
+        self, tx: Transaction, conversation_ids: Sequence[str], source: str | None, position: int | None
+    ) -> ForgetScope:
+        scope = await tx.forget_scope(conversation_ids or None, source, position)
+        if missing := set(conversation_ids) - set(scope.conversations.values()):
+            raise await self._unknown(tx, min(missing), position)
+        if not scope.conversations:
+            raise UnknownConversation(f"Nothing is stored from the source {source!r}.")
+        return scope
 
     async def _looked_for(self, address: Address) -> LookedFor:
         if address.position is None:

@@ -9,7 +9,9 @@ from typing import Any
 import uvicorn
 from fastapi import FastAPI
 from fastapi.exceptions import RequestValidationError
+from mcp.server.mcpserver import MCPServer
 from sse_starlette.sse import AppStatus
+from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware
 from starlette.middleware.gzip import GZipMiddleware
@@ -66,9 +68,6 @@ def serve(settings: Settings) -> None:
 
 def create_app(startup: Starting, settings: Settings) -> FastAPI:
     """Streamable HTTP at `/mcp`, SSE at `/sse` and `/messages/`, REST beside them."""
-    most = settings.max_message_mb * 2**20
-    names = [*hosts.THIS_MACHINE, *settings.public_hosts]
-    security = hosts.security(names)
     resource = _resource(settings)
     challenge = resource.challenge if resource else plain_challenge
 
@@ -80,11 +79,7 @@ def create_app(startup: Starting, settings: Settings) -> FastAPI:
         provider=_provider(settings, resource) if resource else None,
     )
     capacity = Capacity(settings.calls_at_once, settings.calls_waiting)
-    mcp = create_server(admission.rag, capacity)
-    transports = mcp.streamable_http_app(transport_security=security, max_request_body_size=most)
-    transports.router.routes.extend(
-        mcp.sse_app(transport_security=security, max_request_body_size=most).routes
-    )
+    transports = _over_mcp(create_server(admission.rag, capacity), settings)
     vitals = create_vitals(startup, settings)
     app = FastAPI(
         title="mcp-rag",
@@ -98,28 +93,51 @@ def create_app(startup: Starting, settings: Settings) -> FastAPI:
             HTTPException: _told_otherwise,
             Exception: _told_failure,
         },
-        middleware=[
-            Middleware(KeepSlashes),
-            Middleware(Observation),
-            Middleware(Hosts, names=names),
-            Middleware(
-                Identification,
-                identify=admission.identify,
-                challenge=challenge,
-                tools={tool.name: tool.scope for tool in TOOLS},
-            ),
-            Middleware(GZipMiddleware, compresslevel=5),
-            Middleware(BodyLimit, most=most, streams=bulk.is_bulk),
-        ],
+        middleware=_middleware(settings, admission, challenge),
     )
     app.state.rag, app.state.capacity = admission.rag, capacity
     app.state.challenge = challenge
-    app.router.routes += [bulk.Bulk(longest=most), documentation.route]
+    app.router.routes += [bulk.Bulk(longest=_most(settings)), documentation.route]
     app.include_router(rest.routes)
     app.router.routes.extend([*transports.routes, *health.open_routes(vitals)])
     app.router.routes.extend(resource.routes() if resource else [])
     app.openapi = partial(openapi.describe, app)  # type: ignore[method-assign]  # as FastAPI has it done
     return app
+
+
+def _over_mcp(server: MCPServer[Any], settings: Settings) -> Starlette:
+    """All transports of MCP."""
+    security, most = hosts.security(_names(settings)), _most(settings)
+    app = server.streamable_http_app(transport_security=security, max_request_body_size=most)
+    over_sse = server.sse_app(transport_security=security, max_request_body_size=most)
+    app.router.routes.extend(over_sse.routes)
+    return app
+
+
+def _middleware(settings: Settings, admission: Admission, challenge: Challenge) -> list[Middleware]:
+    """From the outermost: what is refused further in has its id, and a name that is not ours has no token."""
+    return [
+        Middleware(KeepSlashes),
+        Middleware(Observation),
+        Middleware(Hosts, names=_names(settings)),
+        Middleware(
+            Identification,
+            identify=admission.identify,
+            challenge=challenge,
+            tools={tool.name: tool.scope for tool in TOOLS},
+        ),
+        Middleware(GZipMiddleware, compresslevel=5),
+        Middleware(BodyLimit, most=_most(settings), streams=bulk.is_bulk),
+    ]
+
+
+def _names(settings: Settings) -> list[str]:
+    return [*hosts.THIS_MACHINE, *settings.public_hosts]
+
+
+def _most(settings: Settings) -> int:
+    """Bytes of a body that are read."""
+    return settings.max_message_mb * 2**20
 
 
 async def require_identification(settings: Settings) -> None:
