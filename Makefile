@@ -8,7 +8,10 @@ DATA ?= ../shared/data
 QUIETLY := PYTHONWARNINGS=ignore
 SETS := $(patsubst %/corpus.jsonl,%,$(wildcard $(DATA)/*/corpus.jsonl))
 
-.PHONY: help demo test test-slow test-fuzz test-torch test-oidc check fix bench bench-scale eval clean
+# Suites that need what the others do not, or take minutes: each has a target of its own.
+OTHERS := torch or provider or fuzz or operations
+
+.PHONY: help demo test test-slow test-fuzz test-torch test-oidc test-operations check fix bench bench-scale eval clean
 
 help: ## Show what there is
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -38,10 +41,10 @@ demo: .venv/installed ## Put real conversations in and take answers out, in a st
 	@$(BIN)/mcp-rag demo
 
 test: .venv/developing ## Run the tests, against a real Postgres and a real model
-	$(BIN)/python -m pytest -n logical --maxprocesses 4 --dist loadfile -m 'not slow and not torch and not provider and not fuzz'
+	$(BIN)/python -m pytest -n logical --maxprocesses 4 --dist loadfile -m 'not (slow or $(OTHERS))'
 
 test-slow: .venv/developing ## Run the tests that take minutes
-	$(BIN)/python -m pytest -m 'slow and not torch and not provider and not fuzz'
+	$(BIN)/python -m pytest -m 'slow and not ($(OTHERS))'
 
 test-fuzz: .venv/developing ## Call the REST routes with whatever their description allows, and does not
 	$(BIN)/python -m pytest -m fuzz tests/http
@@ -56,6 +59,9 @@ $(PROVIDER)/node_modules/installed: $(PROVIDER)/package.json $(PROVIDER)/package
 
 test-oidc: .venv/developing $(PROVIDER)/node_modules/installed ## Run the tests against a real identity provider (needs node)
 	$(BIN)/python -m pytest -m provider tests/http
+
+test-operations: .venv/developing ## Run the tests beside a real proxy and a real Prometheus (needs nginx and prometheus)
+	$(BIN)/python -m pytest -m operations tests/operations
 
 check: .venv/developing ## Style, types and the direction of imports
 	$(BIN)/ruff format --check .

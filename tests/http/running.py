@@ -24,7 +24,6 @@ class Ready:
 
     def __init__(self, rag: Rag | None, database: Database | None) -> None:
         self._rag, self._database = rag, database
-        self.is_open = database is not None
 
     @property
     def parts(self) -> Parts | None:

@@ -1,0 +1,1 @@
+"""How the service is run: behind a proxy, watched, restarted. Every process is the real one."""
