@@ -14,7 +14,7 @@ from copy import copy
 from dataclasses import replace
 from datetime import UTC, datetime
 
-from mcp_rag import content, grounding, lexicon, telemetry
+from mcp_rag import content, grounding, lexicon, telemetry, tracing
 from mcp_rag.answering import instructions
 from mcp_rag.answering.client import Client
 from mcp_rag.answering.extractive import Extractive
@@ -166,7 +166,7 @@ class Asking:
         """What the writer claims, as far as it can be verified; after one more search if it wants one."""
         given = await self._briefs.redacted(brief) if writer.model is not None else brief
         wanted: str | None = None
-        spent = Spent()
+        spent, asked_of = Spent(), tracing.Written(writer.name, writer.model)
         try:
             patience = None if writer.model is None else self._limits.seconds - ledger.seconds
             async with aclosing(_within(writer.write(given), patience)) as items:
@@ -180,7 +180,11 @@ class Asking:
                         for event in await self._verified(item, given.evidence, brief.evidence, draft):
                             yield event
                         ledger.lap("verifying")
+        except ModelError as error:
+            asked_of.failed(error)
+            raise
         finally:
+            asked_of.end(spent.tokens_in, spent.tokens_out)
             ledger.lap("writing")
             await self._pay(spent, ledger)
         if wanted and brief.may_search and not draft.text:

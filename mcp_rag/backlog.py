@@ -11,9 +11,10 @@ from collections import deque
 from collections.abc import Callable
 from contextlib import suppress
 
-from mcp_rag import bisection, reindexing, surroundings
+from mcp_rag import bisection, reindexing, surroundings, tracing
 from mcp_rag.errors import EmbeddingFailed, ModelMismatch, RagError, StoreUnavailable
 from mcp_rag.log import logger
+from mcp_rag.models import Waiting
 from mcp_rag.ports import Embedder
 from mcp_rag.postgres.store import Store, Transaction
 
@@ -162,15 +163,20 @@ class Backlog:
         async with self._store.transaction(tenant_id) as tx:
             await self._confirm(tx)
             waiting, last = await tx.claim_waiting(self._model_key, after=after, limit=self._embedder.batch)
-            made = await bisection.embed(self._embedder, waiting) if waiting else bisection.Outcome()
-            if made.embedded:
-                await tx.insert_vectors(self._model_key, made.embedded)
-            if made.failed:
-                await tx.note_failures(self._model_key, made.failed)
+            made = await self._made(tx, waiting) if waiting else bisection.Outcome()
         if made.failed:
             self._failed = True
             log.warning("passages not embedded", passages=len(made.failed))
         return len(made.embedded), last
+
+    async def _made(self, tx: Transaction, waiting: list[Waiting]) -> bisection.Outcome:
+        with tracing.part("embed passages", passages=len(waiting)):
+            made = await bisection.embed(self._embedder, waiting)
+            if made.embedded:
+                await tx.insert_vectors(self._model_key, made.embedded)
+            if made.failed:
+                await tx.note_failures(self._model_key, made.failed)
+        return made
 
     async def _confirm(self, tx: Transaction) -> None:
         active = await tx.active_model()

@@ -196,6 +196,21 @@ def _rag(settings: Settings, database: Database, stack: AsyncExitStack) -> Rag:
     )
 
 
+@asynccontextmanager
+async def traced(settings: Settings, *, name: str = "mcp-rag") -> AsyncIterator[None]:
+    """Send what this process does, as the service `name`, to the collector that is set, if one is."""
+    if settings.otlp_url is None:
+        yield
+        return
+    from mcp_rag import otlp
+
+    provider = otlp.start(settings.otlp_url, name=name)
+    try:
+        yield
+    finally:
+        await asyncio.to_thread(otlp.stop, provider)
+
+
 class Starting(Protocol):
     """What the doors stand before: parts that may not be there yet."""
 

@@ -6,6 +6,8 @@ from typing import Literal
 
 import structlog
 
+from mcp_rag import tracing
+
 # Whoever has not configured anything yet must not write to stdout either.
 structlog.configure_once(logger_factory=structlog.PrintLoggerFactory(sys.stderr))
 
@@ -17,6 +19,7 @@ def configure(level: Level, form: Literal["text", "json"]) -> None:
     number = logging.getLevelNamesMapping()[level.upper()]
     shared: list[structlog.typing.Processor] = [
         structlog.contextvars.merge_contextvars,
+        tracing.of_the_call,
         structlog.processors.add_log_level,
         structlog.processors.TimeStamper(fmt="iso", utc=True),
     ]

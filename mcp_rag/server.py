@@ -9,7 +9,7 @@ from mcp.types import CallToolResult, InputRequiredResult, Tool
 
 from mcp_rag import __version__, resources
 from mcp_rag.capacity import Capacity
-from mcp_rag.compose import Startup
+from mcp_rag.compose import Startup, traced
 from mcp_rag.errors import Overloaded
 from mcp_rag.identity import may, require
 from mcp_rag.rag import Rag
@@ -80,8 +80,9 @@ def create_server(rag: CurrentRag, capacity: Capacity | None = None) -> MCPServe
 async def serving(settings: Settings) -> AsyncIterator[MCPServer[Any]]:
     """A server that answers at once, while its database and its model start."""
     startup = Startup(settings)
-    startup.begin()
-    try:
-        yield create_server(startup.rag)
-    finally:
-        await startup.close()
+    async with traced(settings):
+        startup.begin()
+        try:
+            yield create_server(startup.rag)
+        finally:
+            await startup.close()

@@ -20,7 +20,7 @@ from starlette.responses import JSONResponse
 
 from mcp_rag import __version__
 from mcp_rag.capacity import Capacity
-from mcp_rag.compose import Starting, Startup
+from mcp_rag.compose import Starting, Startup, traced
 from mcp_rag.errors import InvalidSettings, RagError
 from mcp_rag.http import bulk, documentation, health, hosts, openapi, problems, rest
 from mcp_rag.http.addresses import KeepSlashes
@@ -86,7 +86,9 @@ def create_app(startup: Starting, settings: Settings) -> FastAPI:
         version=__version__,
         docs_url=None,
         redoc_url=None,
-        lifespan=_lifespan(startup, transports.router.lifespan_context, vitals),
+        # Its spans name paths, and so conversations. Ours are of every route, not of its own only.
+        telemetry={"tracing": False, "metrics": False, "logs": False},
+        lifespan=_lifespan(startup, transports.router.lifespan_context, vitals, settings),
         exception_handlers={
             RagError: _told,
             RequestValidationError: _told_invalid,
@@ -185,16 +187,17 @@ def _provider(settings: Settings, resource: Resource) -> IdentityProvider:
     )
 
 
-def _lifespan(startup: Starting, inner: Any, vitals: Vitals) -> Any:
+def _lifespan(startup: Starting, inner: Any, vitals: Vitals, settings: Settings) -> Any:
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[Any]:
-        startup.begin()
-        try:
-            async with inner(app) as state:
-                yield state
-        finally:
-            await vitals.close()
-            await startup.close()
+        async with traced(settings):
+            startup.begin()
+            try:
+                async with inner(app) as state:
+                    yield state
+            finally:
+                await vitals.close()
+                await startup.close()
 
     return lifespan
 

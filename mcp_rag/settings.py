@@ -170,6 +170,11 @@ class Settings(BaseSettings):
     resident_linger: float = Field(
         600, ge=0, description="Seconds that the resident server stays after its last client has left."
     )
+    otlp_url: str | None = Field(
+        None,
+        description="Where `serve`, `worker` and the resident server send traces, by OTLP over HTTP, e.g. "
+        "http://localhost:4318. Unset: nowhere.",
+    )
     log_level: Literal["debug", "info", "warning", "error"] = Field("info", description="What is logged.")
     log_format: Literal["text", "json"] = Field("text", description="How it is logged, always on stderr.")
 

@@ -5,7 +5,7 @@ No label has a value that a caller chose: no tenant, no conversation, no path, n
 
 import asyncio
 from collections.abc import Iterator
-from contextlib import AbstractAsyncContextManager, AbstractContextManager, contextmanager
+from contextlib import AbstractAsyncContextManager, contextmanager
 from dataclasses import dataclass
 from time import perf_counter
 from types import TracebackType
@@ -21,6 +21,8 @@ from prometheus_client import (
     disable_created_metrics,
 )
 from prometheus_client.exposition import choose_encoder
+
+from mcp_rag import tracing
 
 T = TypeVar("T")
 
@@ -152,9 +154,11 @@ def turned_away() -> None:
     _turned_away.inc()
 
 
-def stage(name: Stage) -> AbstractContextManager[None]:
+@contextmanager
+def stage(name: Stage) -> Iterator[None]:
     """A stage of a search, for as long as it takes."""
-    return _stage_seconds.labels(name).time()
+    with _stage_seconds.labels(name).time(), tracing.part(name):
+        yield
 
 
 def tokens_spent(read: int, written: int) -> None:

@@ -69,7 +69,7 @@ async def _once(settings: Settings, retry: bool) -> None:
 
 
 async def _always(settings: Settings, retry: bool, look_every: float) -> None:
-    async with _opened(settings) as rag:
+    async with compose.traced(settings, name="mcp-rag-worker"), _opened(settings) as rag:
         await _begin(rag, retry)
         await rag.vectors.work(look_every=look_every)
 

@@ -9,7 +9,7 @@ from starlette.datastructures import Headers, MutableHeaders
 from starlette.routing import BaseRoute, Mount
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from mcp_rag import log, telemetry
+from mcp_rag import log, telemetry, tracing
 
 REQUEST_ID = "X-Request-Id"
 SANE = re.compile(r"[A-Za-z0-9._:=+/@-]{1,128}")
@@ -44,7 +44,7 @@ class Observation:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        request_id, seen = _id(scope), _Seen()
+        request_id, seen, method = _id(scope), _Seen(), scope["method"]
         log.begin(request_id=request_id)
 
         async def sending(message: Message) -> None:
@@ -58,18 +58,15 @@ class Observation:
                     _measured(scope, seen)
             await send(message)
 
-        try:
-            await self._app(scope, receive, sending)
-        finally:
-            if not seen.streams:
-                _measured(scope, seen)
-            lines.info(
-                "request",
-                method=scope["method"],
-                route=_route(scope),
-                status=seen.status,
-                ms=round(seen.seconds * 1000, 1),
-            )
+        with tracing.request(method, Headers(scope=scope)) as span:
+            try:
+                await self._app(scope, receive, sending)
+            finally:
+                if not seen.streams:
+                    _measured(scope, seen)
+                route, ms = _route(scope), round(seen.seconds * 1000, 1)
+                tracing.answered(span, method, route, seen.status)
+                lines.info("request", method=method, route=route, status=seen.status, ms=ms)
 
 
 def _id(scope: Scope) -> str:

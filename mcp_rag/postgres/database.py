@@ -15,6 +15,7 @@ from mcp_rag.postgres import schema
 from mcp_rag.postgres.embedded import EmbeddedServer
 from mcp_rag.postgres.failures import translated
 from mcp_rag.postgres.queries import sql
+from mcp_rag.postgres.told import Told
 
 Connection = PoolConnectionProxy
 
@@ -95,6 +96,7 @@ class Database:
                 init=register_vector,
                 reset=_leave,
                 connect=self._connect,
+                connection_class=Told,
                 server_settings=SESSION,
             )
         telemetry.pool_opened(self._pool_size)
