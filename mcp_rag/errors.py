@@ -30,6 +30,7 @@ RagError
 │   ├── Unidentified
 │   │   └── InvalidToken
 │   ├── NotAllowed
+│   ├── ReadOnly
 │   └── UnknownTenant
 ├── IssuerUnavailable       who issues tokens cannot be asked for its keys
 ├── TooMuch                 asked for in a while
@@ -236,6 +237,12 @@ class NotAllowed(AccessDenied):
         """`scope` is what it takes."""
         super().__init__(cause, remedy=remedy)
         self.scope = scope
+
+
+class ReadOnly(AccessDenied):
+    """This server only reads: nothing can be stored or erased through it."""
+
+    remedy = "Whoever runs it has set MCP_RAG_READ_ONLY."
 
 
 class UnknownTenant(AccessDenied):

@@ -4,7 +4,7 @@ from contextvars import ContextVar
 from datetime import UTC, datetime
 from typing import Literal, get_args
 
-from mcp_rag.errors import NotAllowed, Unidentified
+from mcp_rag.errors import NotAllowed, ReadOnly, Unidentified
 from mcp_rag.models import Frozen
 
 Scope = Literal["read", "write", "erase", "admin"]
@@ -24,15 +24,22 @@ class Caller(Frozen):
     address: str | None = None
     issuer: str | None = None
     """The identity provider that says so; None where the token is one of ours."""
+    only_reads: bool = False
+    """Whatever the scopes are: so at a server that only reads."""
 
     def may(self, scope: Scope) -> bool:
         """`admin` may do everything."""
+        if self.only_reads and scope != "read":
+            return False
         return scope in self.scopes or "admin" in self.scopes
 
     def require(self, scope: Scope) -> None:
         """Raises:
+        ReadOnly: nobody may, here.
         NotAllowed: the caller may not.
         """
+        if self.only_reads and scope != "read":
+            raise ReadOnly
         if not self.may(scope):
             held = ", ".join(sorted(self.scopes)) or "none"
             raise NotAllowed(

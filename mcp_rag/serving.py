@@ -33,7 +33,7 @@ from mcp_rag.http.observation import REQUEST_ID, Observation
 from mcp_rag.http.oidc import IdentityProvider
 from mcp_rag.http.resource import Resource, plain_challenge
 from mcp_rag.log import logger, request_id
-from mcp_rag.server import create_server
+from mcp_rag.server import create_server, offered
 from mcp_rag.settings import Settings
 from mcp_rag.sidecar import Server, Sidecar, create_vitals
 from mcp_rag.tools import TOOLS
@@ -76,10 +76,12 @@ def create_app(startup: Starting, settings: Settings) -> FastAPI:
         startup.identities,
         is_open=lambda: startup.parts is not None,
         only_this_machine=is_loopback(settings.host),
+        only_reads=settings.read_only,
         provider=_provider(settings, resource) if resource else None,
     )
     capacity = Capacity(settings.calls_at_once, settings.calls_waiting)
-    transports = _over_mcp(create_server(admission.rag, capacity), settings)
+    offer = offered(settings.tools, only_reads=settings.read_only)
+    transports = _over_mcp(create_server(admission.rag, capacity, offer), settings)
     vitals = create_vitals(startup, settings)
     app = FastAPI(
         title="mcp-rag",

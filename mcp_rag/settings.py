@@ -26,6 +26,10 @@ ASYMMETRIC = (
 """Algorithms by which a token can be verified by who could not have signed it."""
 
 
+def between_commas(text: str) -> tuple[str, ...]:
+    return tuple(filter(None, map(str.strip, text.split(","))))
+
+
 class Settings(BaseSettings):
     model_config = SettingsConfigDict(env_prefix="MCP_RAG_", frozen=True, extra="ignore")
 
@@ -123,6 +127,12 @@ class Settings(BaseSettings):
         0, ge=0, description="MiB of text that a tenant may send to be stored. 0: any amount."
     )
 
+    read_only: bool = Field(
+        False, description="Whether `serve` and `stdio` only read: through them nothing is stored or erased."
+    )
+    tools: Annotated[tuple[str, ...], NoDecode] = Field(
+        (), description="The tools that are offered over MCP, between commas. Unset: all."
+    )
     embed: bool = Field(
         True, description="Whether a server makes vectors. 0: it leaves all passages to `mcp-rag worker`."
     )
@@ -178,10 +188,10 @@ class Settings(BaseSettings):
     log_level: Literal["debug", "info", "warning", "error"] = Field("info", description="What is logged.")
     log_format: Literal["text", "json"] = Field("text", description="How it is logged, always on stderr.")
 
-    @field_validator("public_hosts", "oidc_algorithms", mode="before")
+    @field_validator("public_hosts", "oidc_algorithms", "tools", mode="before")
     @classmethod
     def _between_commas(cls, value: object) -> object:
-        return tuple(filter(None, map(str.strip, value.split(",")))) if isinstance(value, str) else value
+        return between_commas(value) if isinstance(value, str) else value
 
     @field_validator("oidc_issuer")
     @classmethod

@@ -16,7 +16,7 @@ from mcp_rag.cli.clients import NAME, Client
 from mcp_rag.cli.options import AsJson
 from mcp_rag.cli.running import FAILED, read_settings, run
 from mcp_rag.errors import InvalidSettings
-from mcp_rag.settings import Settings
+from mcp_rag.settings import Settings, between_commas
 
 
 def demo(as_json: AsJson = False) -> None:
@@ -81,6 +81,15 @@ def serve(
         int | None,
         typer.Option(min=0, max=65535, help="Port for probes, instead of MCP_RAG_HEALTH_PORT; 0 for none."),
     ] = None,
+    read_only: Annotated[
+        bool, typer.Option("--read-only", help="Let nothing be stored or erased, by anybody.")
+    ] = False,
+    tools: Annotated[
+        str | None,
+        typer.Option(
+            metavar="NAMES", help="Offer only these tools, between commas; instead of MCP_RAG_TOOLS."
+        ),
+    ] = None,
 ) -> None:
     """Serve MCP and REST over HTTP.
 
@@ -97,7 +106,13 @@ def serve(
     settings = Settings.read()
     log.configure(settings.log_level, settings.log_format)
     host = host or settings.host
-    settings = settings.model_copy(update={"host": host, "embed": settings.embed if embed is None else embed})
+    given = {
+        "host": host,
+        "embed": embed,
+        "read_only": read_only or None,
+        "tools": tools and between_commas(tools),
+    }
+    settings = settings.model_copy(update={name: each for name, each in given.items() if each is not None})
     asyncio.run(serving.require_identification(settings))
     probed = _for_probes(settings, any_port=port == 0) if health_port is None else health_port
     port = ports.free(host, settings.port if port is None else port)

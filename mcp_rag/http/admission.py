@@ -24,6 +24,7 @@ class Admission:
         *,
         is_open: Callable[[], bool],
         only_this_machine: bool,
+        only_reads: bool = False,
         provider: IdentityProvider | None = None,
     ) -> None:
         """`rag` and `identities` give at once what they give where it `is_open`.
@@ -31,7 +32,7 @@ class Admission:
         Tokens that are not ours are the `provider`'s. Where there is one, nobody comes without a token.
         """
         self._rag, self._identities, self._is_open = rag, identities, is_open
-        self._provider = provider
+        self._provider, self._only_reads = provider, only_reads
         self._only_this_machine = only_this_machine and provider is None
 
     async def identify(self, token: str | None) -> Caller | None:
@@ -41,6 +42,10 @@ class Admission:
             StoreUnavailable, IssuerUnavailable: nobody can say.
             InvalidToken, UnknownTenant: it is not the provider's, or names no tenant that there is.
         """
+        found = await self._known(token)
+        return found.model_copy(update={"only_reads": True}) if found and self._only_reads else found
+
+    async def _known(self, token: str | None) -> Caller | None:
         if token is not None:
             if self._provider is None or token.startswith(tokens.PREFIX):
                 return await (await self._identities()).identify(token)
