@@ -15,6 +15,7 @@ from pydantic.json_schema import SkipJsonSchema
 from mcp_rag.errors import InvalidInput
 
 Kind = Literal["chat", "document"]
+Completed = Literal["conversation_ids", "speakers", "sources", "tags"]
 Confidence = Literal["high", "low", "none"]
 Mode = Literal["hybrid", "lexical"]
 

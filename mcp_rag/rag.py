@@ -17,6 +17,7 @@ from mcp_rag.models import (
     EVERYTHING,
     Address,
     Answer,
+    Completed,
     ConversationPage,
     Done,
     Drafted,
@@ -340,10 +341,10 @@ class Rag:
             next_cursor = cursors.encode(asked, [recent_at.isoformat(), key])
         return ConversationPage(conversations=tuple(row[0] for row in rows[:limit]), next_cursor=next_cursor)
 
-    async def complete(self, beginning: str, *, limit: int = 20) -> list[str]:
-        """Conversation ids that begin like this, or whose title has it."""
+    async def complete(self, kind: Completed, beginning: str, *, limit: int = 20) -> list[str]:
+        """What is stored of a kind and begins like this; of conversations also those whose title has it."""
         async with self._store.transaction(self._tenant_id, readonly=True) as tx:
-            return await tx.similar_conversation_ids(beginning, limit=limit)
+            return await tx.similar(kind, beginning, limit=limit)
 
     async def forget(
         self,
@@ -458,7 +459,7 @@ class Rag:
     ) -> UnknownConversation | UnknownMessage:
         if position is not None and await tx.find_conversation(conversation_id):
             return UnknownMessage(f"Conversation {conversation_id!r} has no message {position}.")
-        near = await tx.similar_conversation_ids(conversation_id[:40], limit=3)
+        near = await tx.similar("conversation_ids", conversation_id[:40], limit=3)
         remedy = f"Did you mean {', '.join(map(repr, near))}?" if near else None
         return UnknownConversation(f"No conversation has the id {conversation_id!r}.", remedy=remedy)
 

@@ -84,8 +84,8 @@ async def test_two_tenants_with_the_same_ids_read_only_their_own(rag: Rag, secon
         assert [hit.title for hit in (await service.search("the word of the day")).results] == [own]
         assert (await service.search(other)).results[0].title == own
         assert [c.title for c in (await service.list_conversations()).conversations] == [own]
-        assert await service.complete("pl") == ["plan"]
-        assert await service.complete(other) == []
+        assert await service.complete("conversation_ids", "pl") == ["plan"]
+        assert await service.complete("conversation_ids", other) == []
         assert (await service.status()).messages == 1
         with pytest.raises(UnknownConversation):
             await service.fetch(Address(conversation_id=f"old {other}"))

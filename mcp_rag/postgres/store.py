@@ -15,6 +15,7 @@ from mcp_rag.lexicon import Asked
 from mcp_rag.models import (
     Address,
     Candidate,
+    Completed,
     Conversation,
     Embedded,
     EmbeddingModel,
@@ -240,9 +241,10 @@ class Transaction(Surroundings, Bookkeeping):
         row = await self._row("find_conversation", conversation_id)
         return conversation(row) if row else None
 
-    async def similar_conversation_ids(self, text: str, *, limit: int) -> list[str]:
-        rows = await self._fetch("similar_conversation_ids", text, limit)
-        return [row["conversation_id"] for row in rows]
+    async def similar(self, kind: Completed, text: str, *, limit: int) -> list[str]:
+        """What is stored of a kind and begins like this; of conversations also those whose title has it."""
+        rows = await self._fetch(f"similar_{kind}", text, limit)
+        return [row["value"] for row in rows]
 
     async def messages(
         self, conversation_id: str, *, first: int = 0, last: int | None = None, limit: int = 1000

@@ -57,6 +57,7 @@ NOWHERE = [
 ]
 CONVERSATION = ResourceTemplateReference(type="ref/resource", uri="conversation://{conversation_id}")
 CONTINUE = PromptReference(type="ref/prompt", name="continue_conversation")
+RECALL = PromptReference(type="ref/prompt", name="recall")
 each_era = pytest.mark.parametrize("era", ["legacy", "2026-07-28"])
 
 
@@ -234,6 +235,26 @@ async def test_conversation_ids_are_completed_by_their_beginning_then_by_title(
         assert await suggestions(client, CONVERSATION, "position", "1") == []
 
 
+@each_era
+async def test_speakers_sources_and_tags_are_completed_by_their_beginning(
+    mcp_server: MCPServer[Any], rag: Rag, era: str
+) -> None:
+    said = [NewMessage(text="x", speaker=speaker) for speaker in ("Anna", "Änne", "ben", "anton", "Anna")]
+    await rag.ingest("one", said, source="slack", tags=["work", "Wine"])
+    await rag.ingest("two", [NewMessage(text="x")], source="Signal", tags=["work"])
+    await rag.ingest("three", [NewMessage(text="x")], source="slack")
+    async with Client(mcp_server, mode=era) as client:
+        assert set(await suggestions(client, RECALL, "speaker", "an")) == {"Anna", "anton"}
+        assert await suggestions(client, RECALL, "speaker", "ÄN") == ["Änne"]
+        assert set(await suggestions(client, RECALL, "speaker", "")) == {"Anna", "Änne", "ben", "anton"}
+        assert await suggestions(client, RECALL, "source", "s") == ["slack", "Signal"]
+        assert await suggestions(client, RECALL, "tag", "w") == ["work", "Wine"]
+        assert await suggestions(client, RECALL, "tag", "wo%") == []
+        assert await suggestions(client, RECALL, "topic", "w") == []
+        asked = await client.get_prompt("recall", {"topic": "wine", "speaker": "Anna", "tag": "work"})
+    assert "with speaker='Anna', tags=['work'] to find" in asked.messages[0].content.text
+
+
 async def test_more_ids_than_a_completion_may_hold_are_cut_and_it_says_so(
     mcp_server: MCPServer[Any], rag: Rag
 ) -> None:
@@ -265,8 +286,10 @@ async def test_the_prompts_are_described_and_carry_their_argument(
             await client.get_prompt("recall", {})
     assert [prompt.name for prompt in prompts] == ["recall", "continue_conversation"]
     for prompt in prompts:
-        (argument,) = prompt.arguments or ()
-        assert prompt.title and prompt.description and argument.description and argument.required
+        needed, *others = prompt.arguments or ()
+        assert prompt.title and prompt.description and needed.required
+        assert all(each.description for each in (needed, *others))
+        assert not any(each.required for each in others)
     (asked,), (resumed,) = recall.messages, resume.messages
     assert isinstance(asked.content, TextContent) and "“the oven”" in asked.content.text
     address = Address(conversation_id="a/b c").uri
