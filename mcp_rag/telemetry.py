@@ -1,10 +1,11 @@
 """What is measured. Any room observes through these, and none knows who reads them, or how.
 
-No label has a value that a caller chose: no tenant, no conversation, no path, no question.
+No label has a value that a caller chose: no conversation, no path, no question. Tenants have their names from
+the operator, who also sets how many of them are told of.
 """
 
 import asyncio
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import AbstractAsyncContextManager, AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from time import perf_counter
@@ -79,6 +80,18 @@ _backlog = Gauge(
 _backlog_age = Gauge(
     "mcp_rag_embedding_backlog_oldest_seconds",
     "Since the conversation of the passage that waits longest was changed; 0 where none waits.",
+    registry=INSTRUMENTS,
+)
+_tenant_passages = Gauge(
+    "mcp_rag_tenant_passages",
+    "Passages stored, of the tenants with the most; of all others together where tenant is empty.",
+    ["tenant"],
+    registry=INSTRUMENTS,
+)
+_tenant_tokens = Gauge(
+    "mcp_rag_tenant_model_tokens_today",
+    "Tokens that models read and wrote since midnight UTC; tenants as of mcp_rag_tenant_passages.",
+    ["tenant"],
     registry=INSTRUMENTS,
 )
 _tokens = Counter(
@@ -196,6 +209,14 @@ def backlog(passages: float, oldest: float) -> None:
     """So many passages wait for a vector, the oldest for so many seconds; NaN where nobody can say."""
     _backlog.set(passages)
     _backlog_age.set(oldest)
+
+
+def tenants(passages: Mapping[str, int], tokens: Mapping[str, int]) -> None:
+    """What tenants use, by name. Who was told of before and is no longer is told of no more."""
+    for gauge, amounts in ((_tenant_passages, passages), (_tenant_tokens, tokens)):
+        gauge.clear()
+        for tenant, amount in amounts.items():
+            gauge.labels(tenant).set(amount)
 
 
 def exposition(accepted: str = "") -> tuple[bytes, str]:
