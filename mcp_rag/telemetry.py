@@ -32,6 +32,8 @@ ProcessCollector(registry=INSTRUMENTS)
 PlatformCollector(registry=INSTRUMENTS)
 
 SECONDS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60)
+FAILURES = (500, 503)
+"""What failed is told as 0 from the first request of its route on: no rate sees that a series began at 1."""
 METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
 
 _requests = Counter(
@@ -142,6 +144,8 @@ class ToolCall:
 def requested(method: str, route: str, status: int, seconds: float) -> None:
     """An HTTP request was answered. `route` is the template, never the path."""
     method = method if method in METHODS else "other"
+    for failure in FAILURES:
+        _requests.labels(method, route, failure)
     _requests.labels(method, route, status).inc()
     _request_seconds.labels(method, route).observe(seconds)
 
@@ -156,6 +160,7 @@ def tool_call(tool: str) -> Iterator[ToolCall]:
         call.outcome = "cancelled"
         raise
     finally:
+        _tool_calls.labels(tool, "failed")
         _tool_calls.labels(tool, call.outcome).inc()
         _tool_seconds.labels(tool).observe(perf_counter() - begun)
 

@@ -99,6 +99,15 @@ async def test_requests_are_counted_and_timed_by_the_template_of_their_route(
     assert after.since(before, "http_request_duration_seconds_sum", method="POST", route="/search") > 0
 
 
+async def test_what_has_not_failed_yet_is_told_as_0_so_that_its_first_failures_are_in_every_rate(
+    client: httpx2.AsyncClient, read: Read
+) -> None:
+    assert (await client.patch("/search")).status_code == 405
+    for failure in ("500", "503"):
+        labels = f'method="PATCH",route="/search",status="{failure}"'
+        assert f"http_requests_total{{{labels}}} 0.0" in read().text
+
+
 async def test_requests_of_mcp_and_of_probes_have_their_routes_too(
     client: httpx2.AsyncClient, read: Read
 ) -> None:
