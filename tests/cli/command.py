@@ -99,3 +99,13 @@ async def is_ready(probes: str) -> bool:
         return httpx2.get(f"{probes}/readyz", timeout=PATIENCE).status_code == 200
     except httpx2.TransportError:
         return False
+
+
+def ended(process: "subprocess.Popen[bytes]") -> None:
+    """End a process, if it must be by force."""
+    process.terminate()
+    try:
+        process.communicate(timeout=PATIENCE)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        process.communicate()

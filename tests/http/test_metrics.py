@@ -1,7 +1,6 @@
 """What Prometheus reads: what was done, how long it took, what waits, what tenants use; never what it was."""
 
 import asyncio
-import signal
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import AsyncExitStack, contextmanager
 from datetime import UTC, datetime, timedelta
@@ -25,7 +24,7 @@ from mcp_rag.rag import Rag
 from mcp_rag.settings import Settings
 from mcp_rag.sidecar import Sidecar
 from tests.answering.openai_server import KEY, MODEL, Asked, Reply, Service
-from tests.cli.command import PATIENCE, Command, is_ready, said, stopped
+from tests.cli.command import PATIENCE, Command, ended, is_ready, said
 from tests.conftest import Borrowed, eventually
 from tests.http.running import Ready, caller, running, token
 from tests.serving import serve as serve
@@ -289,10 +288,12 @@ async def test_a_server_tells_of_as_many_tenants_as_it_is_set_to(
 ) -> None:
     environment = {"MCP_RAG_DATABASE_URL": database_url, "MCP_RAG_METRICS_TENANTS": named}
     process = Command(tmp_path, MCP_RAG_HEALTH_PORT=None, **environment).start("serve", "--port", "0")
-    probes = said(process, "Probes")
-    await eventually(lambda: is_ready(probes), within=PATIENCE)
-    assert Reading(httpx2.get(f"{probes}/metrics", timeout=PATIENCE).text).by_tenant(PASSAGES) == told
-    stopped(process, signal.SIGTERM)
+    try:
+        probes = said(process, "Probes")
+        await eventually(lambda: is_ready(probes), within=PATIENCE)
+        assert Reading(httpx2.get(f"{probes}/metrics", timeout=PATIENCE).text).by_tenant(PASSAGES) == told
+    finally:
+        ended(process)
 
 
 async def test_what_was_forgotten_is_used_no_more_and_who_has_no_longer_the_most_is_no_longer_named(

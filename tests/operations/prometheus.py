@@ -10,7 +10,7 @@ import httpx2
 import yaml
 
 from mcp_rag.cli import ports
-from tests.cli.command import PATIENCE
+from tests.cli.command import PATIENCE, ended
 
 Labels = frozenset[tuple[str, str]]
 
@@ -76,13 +76,3 @@ def watching(probes: str, config: dict[str, Any], folder: Path) -> Iterator[Prom
     finally:
         ended(process)
     assert process.returncode == 0, (folder / "prometheus.log").read_text()
-
-
-def ended(process: "subprocess.Popen[bytes]") -> None:
-    """End a process, if it must be by force."""
-    process.terminate()
-    try:
-        process.communicate(timeout=PATIENCE)
-    except subprocess.TimeoutExpired:
-        process.kill()
-        process.communicate()

@@ -17,11 +17,11 @@ from mcp.client import Client
 from prometheus_client.parser import text_string_to_metric_families
 
 from mcp_rag.postgres.database import Database
-from tests.cli.command import PATIENCE, Command, is_ready, said
+from tests.cli.command import PATIENCE, Command, ended, is_ready, said
 from tests.conftest import eventually
 from tests.docs_tables import SERVICE
 from tests.http.running import caller, token
-from tests.operations.prometheus import Prometheus, Refused, ended, watching
+from tests.operations.prometheus import Prometheus, Refused, watching
 
 pytestmark = pytest.mark.operations
 
