@@ -1,7 +1,7 @@
 """The nouns of the service. All are frozen; times are aware datetimes."""
 
 import operator
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Annotated, Literal, Self
@@ -429,6 +429,13 @@ class BacklogState(Frozen):
     waiting: int = Field(description="Passages that wait, without those set aside.")
     set_aside: int = Field(description="Passages that could not be embedded.")
     oldest: datetime | None = Field(description="Since when the oldest of the waiting waits.")
+
+
+class TenantUsage(Frozen):
+    """What tenants use, by name of those with the most; what all others have together is under ''."""
+
+    passages: Mapping[str, int] = Field(description="Passages that are stored.")
+    tokens: Mapping[str, int] = Field(description="Tokens that models read and wrote, of one day.")
 
 
 class Status(Frozen):

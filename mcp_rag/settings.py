@@ -148,6 +148,12 @@ class Settings(BaseSettings):
         le=65535,
         description="Port for probes and metrics: /health, /livez, /readyz, /version, /metrics. 0: none.",
     )
+    metrics_tenants: int = Field(
+        20,
+        ge=0,
+        le=1000,
+        description="Tenants that /metrics names, those that use most; all others are one. 0: none at all.",
+    )
     revision: str | None = Field(
         None, description="The git revision that runs, as /version tells it. Unset: as it was installed from."
     )

@@ -83,7 +83,8 @@ class Server(uvicorn.Server):
 def create_app(startup: Starting, settings: Settings, *, leaves: Callable[[], bool]) -> Starlette:
     """All that probes ask, and `/metrics`."""
     vitals = create_vitals(startup, settings, leaves=leaves)
-    measured = Metrics(Tally(lambda: database_url(startup, settings)))
+    tally = Tally(lambda: database_url(startup, settings))
+    measured = Metrics(tally, tenants=settings.metrics_tenants)
 
     @asynccontextmanager
     async def lifespan(_: Starlette) -> AsyncIterator[None]:

@@ -1,10 +1,11 @@
 """What is measured. Any room observes through these, and none knows who reads them, or how.
 
-No label has a value that a caller chose: no tenant, no conversation, no path, no question.
+No label has a value that a caller chose: no conversation, no path, no question. Tenants have their names from
+the operator, who also sets how many of them are told of.
 """
 
 import asyncio
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import AbstractAsyncContextManager, contextmanager
 from dataclasses import dataclass
 from time import perf_counter
@@ -33,6 +34,8 @@ ProcessCollector(registry=INSTRUMENTS)
 PlatformCollector(registry=INSTRUMENTS)
 
 SECONDS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60)
+FAILURES = (500, 503)
+"""What failed is told as 0 from the first request of its route on: no rate sees that a series began at 1."""
 METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
 
 _requests = Counter(
@@ -83,6 +86,18 @@ _backlog_age = Gauge(
     "Since the conversation of the passage that waits longest was changed; 0 where none waits.",
     registry=INSTRUMENTS,
 )
+_tenant_passages = Gauge(
+    "mcp_rag_tenant_passages",
+    "Passages stored, of the tenants with the most; of all others together where tenant is empty.",
+    ["tenant"],
+    registry=INSTRUMENTS,
+)
+_tenant_tokens = Gauge(
+    "mcp_rag_tenant_model_tokens_today",
+    "Tokens that models read and wrote since midnight UTC; tenants as of mcp_rag_tenant_passages.",
+    ["tenant"],
+    registry=INSTRUMENTS,
+)
 _tokens = Counter(
     "mcp_rag_model_tokens",
     "Tokens that models read (in) and wrote (out) for answers.",
@@ -131,6 +146,8 @@ class ToolCall:
 def requested(method: str, route: str, status: int, seconds: float) -> None:
     """An HTTP request was answered. `route` is the template, never the path."""
     method = method if method in METHODS else "other"
+    for failure in FAILURES:
+        _requests.labels(method, route, failure)
     _requests.labels(method, route, status).inc()
     _request_seconds.labels(method, route).observe(seconds)
 
@@ -145,6 +162,7 @@ def tool_call(tool: str) -> Iterator[ToolCall]:
         call.outcome = "cancelled"
         raise
     finally:
+        _tool_calls.labels(tool, "failed")
         _tool_calls.labels(tool, call.outcome).inc()
         _tool_seconds.labels(tool).observe(perf_counter() - begun)
 
@@ -200,6 +218,14 @@ def backlog(passages: float, oldest: float) -> None:
     """So many passages wait for a vector, the oldest for so many seconds; NaN where nobody can say."""
     _backlog.set(passages)
     _backlog_age.set(oldest)
+
+
+def tenants(passages: Mapping[str, int], tokens: Mapping[str, int]) -> None:
+    """What tenants use, by name. Who was told of before and is no longer is told of no more."""
+    for gauge, amounts in ((_tenant_passages, passages), (_tenant_tokens, tokens)):
+        gauge.clear()
+        for tenant, amount in amounts.items():
+            gauge.labels(tenant).set(amount)
 
 
 def exposition(accepted: str = "") -> tuple[bytes, str]:

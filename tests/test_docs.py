@@ -40,9 +40,11 @@ def is_run(command: str) -> bool:
     return command not in NOT_RUN and not command.startswith("curl ")
 
 
-def test_the_tables_of_the_readme_say_what_the_code_says() -> None:
-    text = docs_tables.README.read_text(encoding="utf-8")
-    assert docs_tables.filled(text) == text, "run `python -m tests.docs_tables`"
+@pytest.mark.parametrize("document", docs_tables.TABLES, ids=lambda document: document.name)
+def test_the_tables_of_a_document_say_what_the_code_says(document: Path) -> None:
+    assert docs_tables.filled(document) == document.read_text(encoding="utf-8"), (
+        "run `python -m tests.docs_tables`"
+    )
 
 
 def test_every_reason_for_not_running_a_command_is_needed() -> None:

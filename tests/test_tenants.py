@@ -174,7 +174,7 @@ async def test_the_roles_of_the_service_own_no_table_and_cannot_get_around_row_s
     )
     assert [tuple(row) for row in roles] == [("mcp_rag_app", False), ("mcp_rag_reader", False)]
     owned = "SELECT count(*) FROM {} WHERE pg_get_userbyid({}) = $1"
-    for role, functions in (("mcp_rag_app", 0), ("mcp_rag_reader", 7)):
+    for role, functions in (("mcp_rag_app", 0), ("mcp_rag_reader", 8)):
         assert await owner.fetchval(owned.format("pg_class", "relowner"), role) == 0
         assert await owner.fetchval(owned.format("pg_namespace", "nspowner"), role) == 0
         assert await owner.fetchval(owned.format("pg_proc", "proowner"), role) == functions

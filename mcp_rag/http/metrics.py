@@ -27,8 +27,9 @@ log = logger()
 class Metrics:
     """Answers with all instruments; what only the database knows is counted when somebody asks."""
 
-    def __init__(self, tally: Tally) -> None:
-        self._tally = tally
+    def __init__(self, tally: Tally, *, tenants: int) -> None:
+        """`tenants` is how many are told of by name, at most; with 0 none is told of at all."""
+        self._tally, self._tenants = tally, tenants
         self._counting: asyncio.Task[None] | None = None
         self._next = 0.0
 
@@ -51,6 +52,13 @@ class Metrics:
 
     async def _count(self) -> None:
         begun = time.monotonic()
+        await self._count_backlog()
+        if self._tenants:
+            await self._count_tenants()
+        took = time.monotonic() - begun
+        self._next = begun + max(REST, SHARE * took)
+
+    async def _count_backlog(self) -> None:
         try:
             found = await self._tally.count()
         except StoreError as error:
@@ -59,8 +67,16 @@ class Metrics:
         else:
             age = (datetime.now(UTC) - found.oldest).total_seconds() if found.oldest else 0.0
             telemetry.backlog(found.waiting, max(0.0, age))
-        took = time.monotonic() - begun
-        self._next = begun + max(REST, SHARE * took)
+
+    async def _count_tenants(self) -> None:
+        try:
+            found = await self._tally.usage(self._tenants, datetime.now(UTC).date())
+        except StoreError as error:
+            log.warning("tenants not counted", cause=error.cause)
+            # Which of them there are is not known either.
+            telemetry.tenants({}, {})
+        else:
+            telemetry.tenants(found.passages, found.tokens)
 
 
 def routes(metrics: Metrics) -> list[Route]:

@@ -3,13 +3,14 @@
 import asyncio
 from collections.abc import Callable
 from contextlib import ExitStack
+from datetime import date
 from typing import Any, ClassVar
 
 import asyncpg
 
 from mcp_rag import segments
 from mcp_rag.errors import StoreUnavailable
-from mcp_rag.models import BacklogState
+from mcp_rag.models import BacklogState, TenantUsage
 from mcp_rag.postgres.database import APPLICATION_ROLE
 from mcp_rag.postgres.failures import translated
 from mcp_rag.postgres.queries import sql
@@ -37,15 +38,19 @@ class Aside:
             self._connection = None
 
     async def _row(self, name: str, *args: Any) -> asyncpg.Record:
+        rows = await self._rows(name, *args)
+        assert rows
+        return rows[0]
+
+    async def _rows(self, name: str, *args: Any) -> list[asyncpg.Record]:
         with translated(), ExitStack() as unanswered:
             # In the middle of a question nobody knows what the next answer would belong to.
             unanswered.callback(self.close)
             async with asyncio.timeout(self.patience):
                 connection = self._connection or await self._connect()
-                row = await connection.fetchrow(sql(name), *args)
+                rows = await connection.fetch(sql(name), *args)
             unanswered.pop_all()
-        assert row is not None
-        return row
+        return list(rows)
 
     async def _connect(self) -> "asyncpg.Connection[asyncpg.Record]":
         if (url := self._url()) is None:
@@ -71,7 +76,7 @@ class Probe(Aside):
 
 
 class Tally(Aside):
-    """How much waits to be embedded, of all tenants together."""
+    """How much waits to be embedded, of all tenants together, and what each of them uses."""
 
     patience = 10.0
     session: ClassVar = {"role": APPLICATION_ROLE, "application_name": "mcp-rag metrics", "jit": "off"}
@@ -81,3 +86,14 @@ class Tally(Aside):
         StoreError: the database cannot be asked, or takes too long.
         """
         return BacklogState(**await self._row("backlog", segments.RECIPE, MOST_TRIES))
+
+    async def usage(self, named: int, day: date) -> TenantUsage:
+        """Of each measure, the tenants with the most, so many at most, and the others as one.
+
+        Raises:
+            StoreError: as `count`.
+        """
+        found: dict[str, dict[str, int]] = {"passages": {}, "tokens": {}}
+        for measure, tenant, amount in await self._rows("tenant_usage", named, day):
+            found[measure][tenant] = amount
+        return TenantUsage(**found)

@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 import asyncpg
 
 from mcp_rag import tokens
-from mcp_rag.errors import NotFound, UnknownTenant
+from mcp_rag.errors import InvalidInput, NotFound, UnknownTenant
 from mcp_rag.identity import AuditEntry, Caller, IssuedToken, Scope
 from mcp_rag.postgres.database import Database
 from mcp_rag.postgres.failures import translated
@@ -55,7 +55,11 @@ class Identities:
     async def create_token(
         self, tenant: str, name: str, scopes: Sequence[Scope], expires_at: datetime | None
     ) -> Token:
-        """A new token of a tenant, which is made with its first one."""
+        """A new token of a tenant, which is made with its first one.
+
+        Raises:
+            InvalidInput: there is no such tenant, and none can have that name.
+        """
         tenant_id = await self._tenant(tenant) or await self._create_tenant(tenant)
         token = tokens.mint()
         async with self._database.transaction(tenant_id) as connection:
@@ -120,6 +124,9 @@ class Identities:
 
     async def _create_tenant(self, name: str) -> int:
         """By the owner of the schema: the application makes no tenants."""
+        if not name.strip():
+            # What is told of several tenants together is told of "".
+            raise InvalidInput("A tenant must have a name.")
         with translated():
             owner = await asyncpg.connect(self._database.owner_url)
             try:

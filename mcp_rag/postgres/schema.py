@@ -10,7 +10,7 @@ from mcp_rag.errors import ExtensionMissing, SchemaOutdated
 from mcp_rag.postgres.failures import translated
 from mcp_rag.postgres.queries import sql
 
-REVISION = "0007"
+REVISION = "0008"
 """The newest revision in `migrations/versions`; known here so that a start needs no Alembic."""
 OLDEST_PGVECTOR = (0, 8)
 

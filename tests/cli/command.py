@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -11,6 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import httpx2
 import psutil
 
 ROOT = Path(__file__).parents[2]
@@ -80,3 +82,30 @@ def stopped(process: "subprocess.Popen[bytes]", number: signal.Signals) -> Finis
     process.send_signal(number)
     out, err = process.communicate(timeout=PATIENCE)
     return Finished(process.returncode, out.decode(), err.decode())
+
+
+def said(process: "subprocess.Popen[bytes]", what: str) -> str:
+    """The base URL that a server says on a line with this word."""
+    assert process.stderr is not None
+    for line in process.stderr:
+        if what in line.decode() and (found := re.search(r"http://127\.0\.0\.1:\d+", line.decode())):
+            return found[0]
+    raise AssertionError(f"It said nothing of {what}.")
+
+
+async def is_ready(probes: str) -> bool:
+    """Whether the server with its probes there can serve."""
+    try:
+        return httpx2.get(f"{probes}/readyz", timeout=PATIENCE).status_code == 200
+    except httpx2.TransportError:
+        return False
+
+
+def ended(process: "subprocess.Popen[bytes]") -> None:
+    """End a process, if it must be by force."""
+    process.terminate()
+    try:
+        process.communicate(timeout=PATIENCE)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        process.communicate()

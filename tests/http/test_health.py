@@ -1,10 +1,8 @@
 """Whether it lives, is ready, and what it stands on: asked on a port of its own, of a server that is busy."""
 
 import asyncio
-import re
 import signal
 import socket
-import subprocess
 from collections.abc import AsyncIterator, Iterator
 from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 from pathlib import Path
@@ -21,7 +19,7 @@ from mcp_rag.postgres.database import Database
 from mcp_rag.rag import Rag
 from mcp_rag.settings import Settings
 from mcp_rag.sidecar import Sidecar
-from tests.cli.command import PATIENCE, Command, stopped
+from tests.cli.command import PATIENCE, Command, is_ready, said, stopped
 from tests.conftest import eventually, of_database
 from tests.http.running import Ready, caller, running, token
 
@@ -157,22 +155,6 @@ async def test_the_public_port_tells_health_and_version_to_anybody_and_by_any_na
         }
         for hidden in ("/metrics", "/livez", "/readyz"):
             assert (await client.get(hidden)).status_code == 401
-
-
-def said(process: "subprocess.Popen[bytes]", what: str) -> str:
-    """The base URL that a server says on a line with this word."""
-    assert process.stderr is not None
-    for line in process.stderr:
-        if what in line.decode() and (found := re.search(r"http://127\.0\.0\.1:\d+", line.decode())):
-            return found[0]
-    raise AssertionError(f"It said nothing of {what}.")
-
-
-async def is_ready(url: str) -> bool:
-    try:
-        return httpx2.get(f"{url}/readyz", timeout=PATIENCE).status_code == 200
-    except httpx2.TransportError:
-        return False
 
 
 @asynccontextmanager

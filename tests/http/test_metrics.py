@@ -1,8 +1,10 @@
-"""What Prometheus reads: what was done, how long it took, what waits; and never for whom, or what it was."""
+"""What Prometheus reads: what was done, how long it took, what waits, what tenants use; never what it was."""
 
 import asyncio
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import AsyncExitStack, contextmanager
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
 
 import asyncpg
 import httpx2
@@ -22,11 +24,13 @@ from mcp_rag.rag import Rag
 from mcp_rag.settings import Settings
 from mcp_rag.sidecar import Sidecar
 from tests.answering.openai_server import KEY, MODEL, Asked, Reply, Service
-from tests.conftest import Borrowed
+from tests.cli.command import PATIENCE, Command, ended, is_ready, said
+from tests.conftest import Borrowed, eventually
 from tests.http.running import Ready, caller, running, token
 from tests.serving import serve as serve
 
 ROUTE = "/conversations/{id}"
+PASSAGES, TOKENS = "mcp_rag_tenant_passages", "mcp_rag_tenant_model_tokens_today"
 
 
 class Reading:
@@ -43,6 +47,11 @@ class Reading:
     def of(self, name: str, **labels: str) -> float:
         return self._values.get((name, frozenset(labels.items())), 0.0)
 
+    def by_tenant(self, name: str) -> dict[str, float]:
+        return {
+            dict(labels)["tenant"]: value for (each, labels), value in self._values.items() if each == name
+        }
+
     def since(self, before: "Reading", name: str, **labels: str) -> float:
         return self.of(name, **labels) - before.of(name, **labels)
 
@@ -51,16 +60,16 @@ Read = Callable[[], Reading]
 
 
 @contextmanager
-def scraped(rag: Rag, database: Database) -> Iterator[str]:
+def scraped(rag: Rag, database: Database, **settings: object) -> Iterator[str]:
     """Where the metrics of a service are."""
     port = ports.free("127.0.0.1", 0)
-    with Sidecar(Ready(rag, database), Settings(health_port=port)):
+    with Sidecar(Ready(rag, database), Settings(health_port=port, **settings)):  # type: ignore[arg-type]
         yield f"http://127.0.0.1:{port}/metrics"
 
 
-def reading(rag: Rag, database: Database) -> Reading:
+def reading(rag: Rag, database: Database, **settings: object) -> Reading:
     """Scraped by a process that has counted nothing yet."""
-    with scraped(rag, database) as url:
+    with scraped(rag, database, **settings) as url:
         return Reading(httpx2.get(url, timeout=60).text)
 
 
@@ -89,6 +98,15 @@ async def test_requests_are_counted_and_timed_by_the_template_of_their_route(
     assert after.since(before, "http_request_duration_seconds_sum", method="POST", route="/search") > 0
 
 
+async def test_what_has_not_failed_yet_is_told_as_0_so_that_its_first_failures_are_in_every_rate(
+    client: httpx2.AsyncClient, read: Read
+) -> None:
+    assert (await client.patch("/search")).status_code == 405
+    for failure in ("500", "503"):
+        labels = f'method="PATCH",route="/search",status="{failure}"'
+        assert f"http_requests_total{{{labels}}} 0.0" in read().text
+
+
 async def test_requests_of_mcp_and_of_probes_have_their_routes_too(
     client: httpx2.AsyncClient, read: Read
 ) -> None:
@@ -109,7 +127,7 @@ async def test_what_a_caller_makes_up_becomes_no_label(
     before = read()
     assert (await client.get("/walrus/secret-path")).status_code == 404
     assert (await client.request("WALRUS", "/search")).status_code == 405
-    headers = await token(database, "walrus-tenant", name="walrus-caller")
+    headers = await token(database, "zoo", name="walrus-caller")
     body = {"conversation_id": "walrus-conversation", "content": "A walrus in the attic."}
     assert (await client.post("/ingest", json=body, headers=headers)).status_code == 200
     after = read()
@@ -221,8 +239,12 @@ async def test_tokens_of_models_and_answers_that_were_kept_are_counted(
     assert answer.account.cached
     assert after.since(before, "mcp_rag_answer_cache_requests_total", result="miss") == 1
     assert after.since(before, "mcp_rag_answer_cache_requests_total", result="hit") == 1
-    for direction in ("in", "out"):
-        assert after.since(before, "mcp_rag_model_tokens_total", direction=direction) > 0
+    spent = [
+        after.since(before, "mcp_rag_model_tokens_total", direction=direction) for direction in ("in", "out")
+    ]
+    assert min(spent) > 0
+    # Which at midnight begins again, and would be less then.
+    assert after.since(before, TOKENS, tenant="default") == sum(spent)
 
 
 async def test_prometheus_is_answered_in_the_format_that_it_asks_for(rag: Rag, database: Database) -> None:
@@ -239,9 +261,76 @@ async def test_prometheus_is_answered_in_the_format_that_it_asks_for(rag: Rag, d
         }
 
 
-async def test_without_a_database_there_are_metrics_and_no_number_is_made_up() -> None:
+async def stored(client: httpx2.AsyncClient, headers: dict[str, str], name: str, messages: int) -> None:
+    body = {
+        "conversation_id": name,
+        "messages": [{"text": f"The {n}th walrus is asleep."} for n in range(messages)],
+    }
+    assert (await client.post("/ingest", json=body, headers=headers)).json()["added"] == messages
+
+
+async def test_of_tenants_that_store_those_with_the_most_are_named_and_the_others_are_one(
+    client: httpx2.AsyncClient, rag: Rag, database: Database
+) -> None:
+    for tenant, messages in (("small", 1), ("large", 5), ("middle", 3)):
+        await stored(client, await token(database, tenant), tenant, messages)
+    told = [reading(rag, database, metrics_tenants=most).by_tenant(PASSAGES) for most in (1, 2, 20)]
+    assert told == [
+        {"large": 5, "": 4},
+        {"large": 5, "middle": 3, "": 1},
+        {"large": 5, "middle": 3, "small": 1, "default": 0},
+    ]
+
+
+@pytest.mark.parametrize(("named", "told"), [("0", {}), ("1", {"default": 0})])
+async def test_a_server_tells_of_as_many_tenants_as_it_is_set_to(
+    database_url: str, tmp_path: Path, named: str, told: dict[str, float]
+) -> None:
+    environment = {"MCP_RAG_DATABASE_URL": database_url, "MCP_RAG_METRICS_TENANTS": named}
+    process = Command(tmp_path, MCP_RAG_HEALTH_PORT=None, **environment).start("serve", "--port", "0")
+    try:
+        probes = said(process, "Probes")
+        await eventually(lambda: is_ready(probes), within=PATIENCE)
+        assert Reading(httpx2.get(f"{probes}/metrics", timeout=PATIENCE).text).by_tenant(PASSAGES) == told
+    finally:
+        ended(process)
+
+
+async def test_what_was_forgotten_is_used_no_more_and_who_has_no_longer_the_most_is_no_longer_named(
+    client: httpx2.AsyncClient, rag: Rag, database: Database
+) -> None:
+    large = await token(database, "large")
+    for name, messages in (("one", 4), ("two", 1)):
+        await stored(client, large, name, messages)
+    await stored(client, await token(database, "small"), "one", 2)
+    assert reading(rag, database, metrics_tenants=1).by_tenant(PASSAGES) == {"large": 5, "": 2}
+    assert (await client.delete("/conversations/one", headers=large)).json()["passages"] == 4
+    assert reading(rag, database, metrics_tenants=1).by_tenant(PASSAGES) == {"small": 2, "": 1}
+
+
+async def test_tokens_have_their_own_order_of_tenants_and_those_of_another_day_do_not_count(
+    rag: Rag, store: Store, database: Database
+) -> None:
+    today = datetime.now(UTC).date()
+    for tenant_id, tenant, tokens in ((2, "thrifty", 10), (3, "lavish", 300), (4, "chatty", 200)):
+        await token(database, tenant)
+        async with store.transaction(tenant_id) as tx:
+            await tx.use_tokens(today, tokens)
+            await tx.use_tokens(today - timedelta(days=2), 5000 // tokens)
+    assert reading(rag, database, metrics_tenants=2).by_tenant(TOKENS) == {
+        "lavish": 300,
+        "chatty": 200,
+        "": 10,
+    }
+
+
+async def test_without_a_database_there_are_metrics_and_no_number_is_made_up(
+    rag: Rag, database: Database
+) -> None:
+    assert reading(rag, database).by_tenant(PASSAGES) == {"default": 0}
     port = ports.free("127.0.0.1", 0)
     nobody = f"postgresql://a@127.0.0.1:{ports.free('127.0.0.1', 0)}/a?sslmode=disable"
     with Sidecar(Ready(None, None), Settings(health_port=port, database_url=nobody)):
         answer = httpx2.get(f"http://127.0.0.1:{port}/metrics", timeout=60)
     assert "mcp_rag_embedding_backlog_passages NaN" in answer.text
+    assert Reading(answer.text).by_tenant(PASSAGES) == Reading(answer.text).by_tenant(TOKENS) == {}

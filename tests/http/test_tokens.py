@@ -174,4 +174,5 @@ def test_the_command_line_makes_lists_and_revokes_tokens(database_url: str) -> N
     assert "no live token" in json.dumps(token_("revoke", "ci", *acme, code=1))
     assert "no tenant" in json.dumps(token_("list", "--tenant", "nobody", code=1))
     assert "no scope" in json.dumps(token_("create", "x", "--scope", "reed", code=2))
+    assert "have a name" in json.dumps(token_("create", "x", "--tenant", " ", code=2))
     assert cli(database_url, "audit") == {"entries": []}
