@@ -22,7 +22,7 @@ from mcp_rag.postgres.embedded import EmbeddedServer
 from mcp_rag.postgres.store import Store
 from mcp_rag.rag import Rag
 from mcp_rag.server import create_server
-from tests import library
+from tests import library, memory
 
 TEMPLATE = "mcp_rag_template"
 
@@ -45,11 +45,12 @@ def plain_environment(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None
 @pytest.fixture(scope="session")
 def postgres(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """The owner's URL of a Postgres server, without the database's name at its end."""
-    server = EmbeddedServer(tmp_path_factory.mktemp("postgres"))
-    url = server.start().owner
-    asyncio.run(_make_template(url))
-    yield url
-    server.destroy()
+    with memory.server_folder(tmp_path_factory.mktemp("postgres")) as folder:
+        server = EmbeddedServer(folder)
+        url = server.start().owner
+        asyncio.run(_make_template(url))
+        yield url
+        server.destroy()
 
 
 async def _make_template(url: str) -> None:
