@@ -1,7 +1,9 @@
 """Real parts for every test: an embedded Postgres, a database of its own per test, the real model."""
 
 import asyncio
+import fcntl
 import os
+import subprocess
 import uuid
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from pathlib import Path
@@ -18,7 +20,7 @@ from mcp_rag.ports import Embedder, Reranker
 from mcp_rag.postgres import schema
 from mcp_rag.postgres.aside import Tally
 from mcp_rag.postgres.database import Database
-from mcp_rag.postgres.embedded import EmbeddedServer
+from mcp_rag.postgres.embedded import EmbeddedServer, find_binaries
 from mcp_rag.postgres.store import Store
 from mcp_rag.rag import Rag
 from mcp_rag.server import create_server
@@ -205,23 +207,49 @@ async def owner(database_url: str) -> AsyncIterator[asyncpg.Connection]:
 
 
 @pytest.fixture(scope="session")
-def library_url(postgres: str, embedder: Embedder, examples: Path) -> str:
-    """A database that holds the library, for tests that only read."""
-    return asyncio.run(_make_library(postgres, embedder, examples))
+def shared_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """What all processes of this run see."""
+    own = tmp_path_factory.getbasetemp()
+    return own.parent if "PYTEST_XDIST_WORKER" in os.environ else own
 
 
-async def _make_library(postgres: str, embedder: Embedder, examples: Path) -> str:
+@pytest.fixture(scope="session")
+def library_url(postgres: str, embedder: Embedder, examples: Path, shared_folder: Path) -> str:
+    """A database that holds the library, for tests that only read.
+
+    The first process that needs it embeds it, which takes longer than all else here; others take a copy.
+    """
+    dump, url = shared_folder / "library.dump", of_database(postgres, "library")
+    with open(shared_folder / "library.lock", "w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if dump.exists():
+            asyncio.run(_create(postgres, "library TEMPLATE template0"))
+            _postgres_program("pg_restore", "--exit-on-error", "--dbname", url, dump)
+        else:
+            asyncio.run(_create(postgres, f"library TEMPLATE {TEMPLATE} STRATEGY file_copy"))
+            asyncio.run(_fill_library(url, embedder, examples))
+            _postgres_program("pg_dump", "--format=custom", "--file", dump, url)
+    return url
+
+
+async def _create(postgres: str, what: str) -> None:
     connection = await asyncpg.connect(postgres)
-    await connection.execute(f"CREATE DATABASE library TEMPLATE {TEMPLATE} STRATEGY file_copy")
+    await connection.execute(f"CREATE DATABASE {what}")
     await connection.close()
-    database = Database(url=of_database(postgres, "library"))
+
+
+async def _fill_library(url: str, embedder: Embedder, examples: Path) -> None:
+    database = Database(url=url)
     await database.open()
     rag = Rag(Store(database), Borrowed(embedder))
     rag.vectors.start(work=False)
     await library.fill(rag, examples)
     await rag.vectors.close()
     await database.close()
-    return of_database(postgres, "library")
+
+
+def _postgres_program(name: str, *arguments: str | Path) -> None:
+    subprocess.run([find_binaries() / name, *arguments], check=True)
 
 
 @pytest.fixture
