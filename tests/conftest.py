@@ -35,6 +35,8 @@ def plain_environment(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None
     kept = dict(os.environ)
     for name in [name for name in os.environ if name.startswith("MCP_RAG_")]:
         del os.environ[name]
+    # Or each process that a test starts compiles the whole of mcp_rag.
+    os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
     os.environ["MCP_RAG_DATA_DIR"] = str(tmp_path_factory.mktemp("data"))
     # Servers of several tests run side by side, and one port is there once.
     os.environ["MCP_RAG_HEALTH_PORT"] = "0"

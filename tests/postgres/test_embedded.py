@@ -62,6 +62,7 @@ def until(condition: Callable[[], bool], seconds: float = 20) -> None:
     deadline = time.monotonic() + seconds
     while not condition():
         assert time.monotonic() < deadline, "This was expected to become true."
+        time.sleep(0.005)
 
 
 def postmaster(server: EmbeddedServer) -> int:
