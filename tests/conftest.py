@@ -27,6 +27,41 @@ from mcp_rag.server import create_server
 from tests import library, memory
 
 TEMPLATE = "mcp_rag_template"
+HERE = Path(__file__).parent
+LONGEST = (
+    "mcp/test_transports.py",
+    "test_search.py",
+    "cli/test_worker.py",
+    "cli/test_changes.py",
+    "cli/test_questions.py",
+    "http/test_isolation.py",
+    "cli/test_demo.py",
+    "cli/test_evaluate.py",
+    "cli/test_failures.py",
+    "postgres/test_embedded.py",
+    "postgres/test_embedded_accounts.py",
+    "resident/test_resident.py",
+    "resident/test_pipe.py",
+    "http/test_outages.py",
+    "http/test_health.py",
+    "cli/test_service.py",
+    "cli/test_doctor.py",
+    "cli/test_asking.py",
+    "test_durability.py",
+    "test_migrations.py",
+    "test_architecture.py",
+    "http/test_oidc.py",
+    "answering/test_attacks.py",
+    "test_bad_input.py",
+)
+"""Files of tests that take a worker for long; few tests can be many processes."""
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Begin with the longest files: what comes last, one worker does while the others wait."""
+    turns = {HERE / name: turn for turn, name in enumerate(LONGEST)}
+    items.sort(key=lambda item: turns.get(item.path, len(turns)))
 
 
 @pytest.fixture(scope="session", autouse=True)
