@@ -41,7 +41,7 @@ demo: .venv/installed ## Put real conversations in and take answers out, in a st
 	@$(BIN)/mcp-rag demo
 
 test: .venv/developing ## Run the tests, against a real Postgres and a real model
-	$(BIN)/python -m pytest -n logical --maxprocesses 4 --dist loadfile -m 'not (slow or $(OTHERS))'
+	$(BIN)/python -m pytest -n logical --maxprocesses 4 --dist loadfile --no-loadscope-reorder -m 'not (slow or $(OTHERS))'
 
 test-slow: .venv/developing ## Run the tests that take minutes
 	$(BIN)/python -m pytest -m 'slow and not ($(OTHERS))'

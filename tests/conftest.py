@@ -1,7 +1,9 @@
 """Real parts for every test: an embedded Postgres, a database of its own per test, the real model."""
 
 import asyncio
+import fcntl
 import os
+import subprocess
 import uuid
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from pathlib import Path
@@ -18,13 +20,48 @@ from mcp_rag.ports import Embedder, Reranker
 from mcp_rag.postgres import schema
 from mcp_rag.postgres.aside import Tally
 from mcp_rag.postgres.database import Database
-from mcp_rag.postgres.embedded import EmbeddedServer
+from mcp_rag.postgres.embedded import EmbeddedServer, find_binaries
 from mcp_rag.postgres.store import Store
 from mcp_rag.rag import Rag
 from mcp_rag.server import create_server
-from tests import library
+from tests import library, memory
 
 TEMPLATE = "mcp_rag_template"
+HERE = Path(__file__).parent
+LONGEST = (
+    "mcp/test_transports.py",
+    "test_search.py",
+    "cli/test_worker.py",
+    "cli/test_changes.py",
+    "cli/test_questions.py",
+    "http/test_isolation.py",
+    "cli/test_demo.py",
+    "cli/test_evaluate.py",
+    "cli/test_failures.py",
+    "postgres/test_embedded.py",
+    "postgres/test_embedded_accounts.py",
+    "resident/test_resident.py",
+    "resident/test_pipe.py",
+    "http/test_outages.py",
+    "http/test_health.py",
+    "cli/test_service.py",
+    "cli/test_doctor.py",
+    "cli/test_asking.py",
+    "test_durability.py",
+    "test_migrations.py",
+    "test_architecture.py",
+    "http/test_oidc.py",
+    "answering/test_attacks.py",
+    "test_bad_input.py",
+)
+"""Files of tests that take a worker for long; few tests can be many processes."""
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Begin with the longest files: what comes last, one worker does while the others wait."""
+    turns = {HERE / name: turn for turn, name in enumerate(LONGEST)}
+    items.sort(key=lambda item: turns.get(item.path, len(turns)))
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -33,6 +70,8 @@ def plain_environment(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None
     kept = dict(os.environ)
     for name in [name for name in os.environ if name.startswith("MCP_RAG_")]:
         del os.environ[name]
+    # Or each process that a test starts compiles the whole of mcp_rag.
+    os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
     os.environ["MCP_RAG_DATA_DIR"] = str(tmp_path_factory.mktemp("data"))
     # Servers of several tests run side by side, and one port is there once.
     os.environ["MCP_RAG_HEALTH_PORT"] = "0"
@@ -45,11 +84,12 @@ def plain_environment(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None
 @pytest.fixture(scope="session")
 def postgres(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """The owner's URL of a Postgres server, without the database's name at its end."""
-    server = EmbeddedServer(tmp_path_factory.mktemp("postgres"))
-    url = server.start().owner
-    asyncio.run(_make_template(url))
-    yield url
-    server.destroy()
+    with memory.server_folder(tmp_path_factory.mktemp("postgres")) as folder:
+        server = EmbeddedServer(folder)
+        url = server.start().owner
+        asyncio.run(_make_template(url))
+        yield url
+        server.destroy()
 
 
 async def _make_template(url: str) -> None:
@@ -204,23 +244,49 @@ async def owner(database_url: str) -> AsyncIterator[asyncpg.Connection]:
 
 
 @pytest.fixture(scope="session")
-def library_url(postgres: str, embedder: Embedder, examples: Path) -> str:
-    """A database that holds the library, for tests that only read."""
-    return asyncio.run(_make_library(postgres, embedder, examples))
+def shared_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """What all processes of this run see."""
+    own = tmp_path_factory.getbasetemp()
+    return own.parent if "PYTEST_XDIST_WORKER" in os.environ else own
 
 
-async def _make_library(postgres: str, embedder: Embedder, examples: Path) -> str:
+@pytest.fixture(scope="session")
+def library_url(postgres: str, embedder: Embedder, examples: Path, shared_folder: Path) -> str:
+    """A database that holds the library, for tests that only read.
+
+    The first process that needs it embeds it, which takes longer than all else here; others take a copy.
+    """
+    dump, url = shared_folder / "library.dump", of_database(postgres, "library")
+    with open(shared_folder / "library.lock", "w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if dump.exists():
+            asyncio.run(_create(postgres, "library TEMPLATE template0"))
+            _postgres_program("pg_restore", "--exit-on-error", "--dbname", url, dump)
+        else:
+            asyncio.run(_create(postgres, f"library TEMPLATE {TEMPLATE} STRATEGY file_copy"))
+            asyncio.run(_fill_library(url, embedder, examples))
+            _postgres_program("pg_dump", "--format=custom", "--file", dump, url)
+    return url
+
+
+async def _create(postgres: str, what: str) -> None:
     connection = await asyncpg.connect(postgres)
-    await connection.execute(f"CREATE DATABASE library TEMPLATE {TEMPLATE} STRATEGY file_copy")
+    await connection.execute(f"CREATE DATABASE {what}")
     await connection.close()
-    database = Database(url=of_database(postgres, "library"))
+
+
+async def _fill_library(url: str, embedder: Embedder, examples: Path) -> None:
+    database = Database(url=url)
     await database.open()
     rag = Rag(Store(database), Borrowed(embedder))
     rag.vectors.start(work=False)
     await library.fill(rag, examples)
     await rag.vectors.close()
     await database.close()
-    return of_database(postgres, "library")
+
+
+def _postgres_program(name: str, *arguments: str | Path) -> None:
+    subprocess.run([find_binaries() / name, *arguments], check=True)
 
 
 @pytest.fixture

@@ -6,11 +6,12 @@ import re
 import signal
 import subprocess
 import sys
+import time
 import uuid
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import httpx2
 import psutil
@@ -18,6 +19,7 @@ import psutil
 ROOT = Path(__file__).parents[2]
 PATIENCE = 180
 MARK = "CLI_TEST_MARK"
+T = TypeVar("T")
 
 
 @dataclass(frozen=True)
@@ -75,6 +77,14 @@ class Command:
             return process.status() != psutil.STATUS_ZOMBIE and process.environ().get(MARK) == self.mark
         except (psutil.Error, OSError):
             return False
+
+
+def until(condition: Callable[[], T], process: "subprocess.Popen[bytes]") -> T:
+    """The first true value of the condition, which comes while the process lives."""
+    while not (value := condition()):
+        assert process.poll() is None, process.communicate()
+        time.sleep(0.005)
+    return value
 
 
 def stopped(process: "subprocess.Popen[bytes]", number: signal.Signals) -> Finished:

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from mcp_rag.postgres.embedded import EmbeddedServer
-from tests.cli.command import PATIENCE, Command, Finished, stopped
+from tests.cli.command import PATIENCE, Command, Finished, stopped, until
 
 
 class Demo:
@@ -19,9 +19,7 @@ class Demo:
         self._home = EmbeddedServer(self._folder()).home
 
     def _folder(self) -> Path:
-        while not (found := list(self._temporary.glob("mcp-rag-demo-*"))):
-            assert self.process.poll() is None, self.process.communicate()
-        return found[0]
+        return until(lambda: list(self._temporary.glob("mcp-rag-demo-*")), self.process)[0]
 
     def finished(self) -> Finished:
         out, err = self.process.communicate(timeout=PATIENCE)
@@ -72,7 +70,6 @@ def test_a_stopped_demo_leaves_nothing(
     anywhere: Command, tmp_path: Path, number: signal.Signals, code: int
 ) -> None:
     demo = Demo(anywhere, tmp_path / "t")
-    while not demo.server_is_there():
-        assert demo.process.poll() is None
+    until(demo.server_is_there, demo.process)
     assert stopped(demo.process, number).code == code
     assert demo.left() == []

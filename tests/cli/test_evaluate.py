@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from mcp_rag.postgres.embedded import EmbeddedServer
-from tests.cli.command import ROOT, Command, stopped
+from tests.cli.command import ROOT, Command, stopped, until
 from tests.evaluation import sets
 
 
@@ -116,8 +116,7 @@ def test_without_the_extra_it_says_what_to_install(evaluating: Command, garden: 
 
 def test_a_stopped_evaluation_leaves_nothing(evaluating: Command, garden: Path, tmp_path: Path) -> None:
     process = evaluating.start("eval", garden)
-    while not list((tmp_path / "t").iterdir()):
-        assert process.poll() is None
+    until(lambda: list((tmp_path / "t").iterdir()), process)
     assert stopped(process, signal.SIGINT).code == 130
     assert list((tmp_path / "t").iterdir()) == []
     assert evaluating.processes() == []

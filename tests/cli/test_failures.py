@@ -11,7 +11,7 @@ from typer.testing import CliRunner
 from mcp_rag import __version__
 from mcp_rag.cli.app import app
 from mcp_rag.postgres.embedded import EmbeddedServer
-from tests.cli.command import Command, stopped
+from tests.cli.command import Command, stopped, until
 
 NOBODY = "postgresql://nobody@127.0.0.1:1/nothing"
 VERBS = (
@@ -68,8 +68,7 @@ def test_stopped_while_its_server_starts_it_leaves_none_behind(anywhere: Command
     server = EmbeddedServer(tmp_path / "data")
     command = anywhere.with_environment(MCP_RAG_DATA_DIR=str(server.data_dir))
     process = command.start("list")
-    while not server.home.exists():
-        assert process.poll() is None, process.communicate()
+    until(server.home.exists, process)
     try:
         assert stopped(process, signal.SIGINT).code == 130
         assert command.processes() == []

@@ -1,5 +1,6 @@
 """serve, stdio and the resident server behind it, as processes."""
 
+import asyncio
 import json
 import re
 import signal
@@ -55,6 +56,7 @@ async def _connected(url: str) -> AsyncIterator[Client]:
             with suppress(httpx2.ConnectError):
                 await http.get(url)
                 break
+            await asyncio.sleep(0.02)
     async with Client(url) as client:
         yield client
 

@@ -58,10 +58,11 @@ def neighbour() -> Iterator[Callable[[EmbeddedServer], Neighbour]]:
         yield make
 
 
-def until(condition: Callable[[], bool], seconds: float = 20) -> None:
+def until(condition: Callable[[], bool], seconds: float = 60) -> None:
     deadline = time.monotonic() + seconds
     while not condition():
         assert time.monotonic() < deadline, "This was expected to become true."
+        time.sleep(0.005)
 
 
 def postmaster(server: EmbeddedServer) -> int:

@@ -18,7 +18,7 @@ HERE = Path(__file__).parent
 ROOT = HERE.parents[1]
 PIPE = [sys.executable, str(HERE / "sample_pipe.py")]
 ERAS = ("legacy", "2026-07-28")
-SECONDS = 20.0
+SECONDS = 120.0
 T = TypeVar("T")
 
 
