@@ -138,6 +138,16 @@ class Settings(BaseSettings):
         le=65535,
         description="Port for probes and metrics: /health, /livez, /readyz, /version, /metrics. 0: none.",
     )
+    drain_seconds: float = Field(
+        0,
+        ge=0,
+        le=600,
+        description="Seconds for which `serve` still takes calls after SIGTERM, while /readyz says 503: as "
+        "long as what stands before it needs to notice.",
+    )
+    grace_seconds: int = Field(
+        20, ge=1, le=3600, description="Seconds after that in which calls in flight are finished."
+    )
     revision: str | None = Field(
         None, description="The git revision that runs, as /version tells it. Unset: as it was installed from."
     )

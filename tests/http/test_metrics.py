@@ -14,6 +14,7 @@ from prometheus_client.parser import text_string_to_metric_families
 from mcp_rag.answering.openai import OpenAIAnswerer
 from mcp_rag.caching.memory import InProcess
 from mcp_rag.cli import ports
+from mcp_rag.http.leaving import Leave
 from mcp_rag.models import NewMessage
 from mcp_rag.ports import Embedder
 from mcp_rag.postgres.database import Database
@@ -54,7 +55,7 @@ Read = Callable[[], Reading]
 def scraped(rag: Rag, database: Database) -> Iterator[str]:
     """Where the metrics of a service are."""
     port = ports.free("127.0.0.1", 0)
-    with Sidecar(Ready(rag, database), Settings(health_port=port)):
+    with Sidecar(Ready(rag, database), Settings(health_port=port), Leave()):
         yield f"http://127.0.0.1:{port}/metrics"
 
 
@@ -242,6 +243,6 @@ async def test_prometheus_is_answered_in_the_format_that_it_asks_for(rag: Rag, d
 async def test_without_a_database_there_are_metrics_and_no_number_is_made_up() -> None:
     port = ports.free("127.0.0.1", 0)
     nobody = f"postgresql://a@127.0.0.1:{ports.free('127.0.0.1', 0)}/a?sslmode=disable"
-    with Sidecar(Ready(None, None), Settings(health_port=port, database_url=nobody)):
+    with Sidecar(Ready(None, None), Settings(health_port=port, database_url=nobody), Leave()):
         answer = httpx2.get(f"http://127.0.0.1:{port}/metrics", timeout=60)
     assert "mcp_rag_embedding_backlog_passages NaN" in answer.text
