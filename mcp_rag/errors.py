@@ -286,6 +286,12 @@ class Overloaded(RagError):
     remedy = "Try again in a few seconds."
 
 
+class Leaving(RagError):
+    """The server was told to stop, and could not finish this call in the time that it had."""
+
+    remedy = "Send it again: another server answers, or this one when it is back."
+
+
 class UnreadableSource(RagError):
     """The file is not in a form that can be imported."""
 

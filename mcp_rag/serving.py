@@ -22,12 +22,13 @@ from mcp_rag import __version__
 from mcp_rag.capacity import Capacity
 from mcp_rag.compose import Starting, Startup, traced
 from mcp_rag.errors import InvalidSettings, RagError
-from mcp_rag.http import bulk, documentation, health, hosts, openapi, problems, rest
+from mcp_rag.http import bulk, documentation, health, hosts, openapi, problems, rest, sse
 from mcp_rag.http.addresses import KeepSlashes
 from mcp_rag.http.admission import Admission
 from mcp_rag.http.health import Vitals
 from mcp_rag.http.hosts import Hosts
 from mcp_rag.http.identification import Challenge, Identification
+from mcp_rag.http.leaving import Leave, LeaveTaking
 from mcp_rag.http.limits import BodyLimit
 from mcp_rag.http.observation import REQUEST_ID, Observation
 from mcp_rag.http.oidc import IdentityProvider
@@ -40,8 +41,9 @@ from mcp_rag.tools import TOOLS
 
 log = logger()
 
-GRACE = 20
-"""Seconds that calls in flight have to finish when the server is told to stop."""
+KEEP_ALIVE = 75
+"""Seconds that a connection without a call is kept. Longer than proxies keep it (60, mostly): one that is
+hung up on just as it is used again has lost a call."""
 
 
 def serve(settings: Settings) -> None:
@@ -52,22 +54,25 @@ def serve(settings: Settings) -> None:
     """
     # Otherwise open SSE streams are cut the moment the process is told to stop.
     AppStatus.disable_automatic_graceful_drain()  # type: ignore[no-untyped-call]  # so in the library
-    startup = Startup(settings)
+    startup, leave = Startup(settings), Leave()
     config = uvicorn.Config(
-        create_app(startup, settings),
+        create_app(startup, settings, leave),
         host=settings.host,
         port=settings.port,
         log_config=None,
-        timeout_graceful_shutdown=GRACE,
+        timeout_keep_alive=KEEP_ALIVE,
+        timeout_graceful_shutdown=settings.grace_seconds,
     )
     # Ctrl-C is how it is meant to end.
     with ExitStack() as stack, suppress(KeyboardInterrupt):
-        probes = stack.enter_context(Sidecar(startup, settings)) if settings.health_port else None
-        Server(config, probes).run()
+        if settings.health_port:
+            stack.enter_context(Sidecar(startup, settings, leave))
+        Server(config, leave, drain=settings.drain_seconds).run()
 
 
-def create_app(startup: Starting, settings: Settings) -> FastAPI:
+def create_app(startup: Starting, settings: Settings, leave: Leave | None = None) -> FastAPI:
     """Streamable HTTP at `/mcp`, SSE at `/sse` and `/messages/`, REST beside them."""
+    leave = leave or Leave()
     resource = _resource(settings)
     challenge = resource.challenge if resource else plain_challenge
 
@@ -81,7 +86,7 @@ def create_app(startup: Starting, settings: Settings) -> FastAPI:
     )
     capacity = Capacity(settings.calls_at_once, settings.calls_waiting)
     offer = offered(settings.tools, only_reads=settings.read_only)
-    transports = _over_mcp(create_server(admission.rag, capacity, offer), settings)
+    transports = _over_mcp(create_server(admission.rag, capacity, offer), settings, leave)
     vitals = create_vitals(startup, settings)
     app = FastAPI(
         title="mcp-rag",
@@ -97,7 +102,7 @@ def create_app(startup: Starting, settings: Settings) -> FastAPI:
             HTTPException: _told_otherwise,
             Exception: _told_failure,
         },
-        middleware=_middleware(settings, admission, challenge),
+        middleware=_middleware(settings, admission, challenge, leave),
     )
     app.state.rag, app.state.capacity = admission.rag, capacity
     app.state.challenge = challenge
@@ -109,20 +114,22 @@ def create_app(startup: Starting, settings: Settings) -> FastAPI:
     return app
 
 
-def _over_mcp(server: MCPServer[Any], settings: Settings) -> Starlette:
+def _over_mcp(server: MCPServer[Any], settings: Settings, leave: Leave) -> Starlette:
     """All transports of MCP."""
     security, most = hosts.security(_names(settings)), _most(settings)
     app = server.streamable_http_app(transport_security=security, max_request_body_size=most)
-    over_sse = server.sse_app(transport_security=security, max_request_body_size=most)
-    app.router.routes.extend(over_sse.routes)
+    app.router.routes.extend(sse.routes(server.session_manager.app, leave, security=security, most=most))
     return app
 
 
-def _middleware(settings: Settings, admission: Admission, challenge: Challenge) -> list[Middleware]:
+def _middleware(
+    settings: Settings, admission: Admission, challenge: Challenge, leave: Leave
+) -> list[Middleware]:
     """From the outermost: what is refused further in has its id, and a name that is not ours has no token."""
     return [
         Middleware(KeepSlashes),
         Middleware(Observation),
+        Middleware(LeaveTaking, leave=leave),
         Middleware(Hosts, names=_names(settings)),
         Middleware(
             Identification,

@@ -154,6 +154,16 @@ class Settings(BaseSettings):
         le=1000,
         description="Tenants that /metrics names, those that use most; all others are one. 0: none at all.",
     )
+    drain_seconds: float = Field(
+        0,
+        ge=0,
+        le=600,
+        description="Seconds for which `serve` still takes calls after SIGTERM, while /readyz says 503: as "
+        "long as what stands before it needs to notice.",
+    )
+    grace_seconds: int = Field(
+        20, ge=1, le=3600, description="Seconds after that in which calls in flight are finished."
+    )
     revision: str | None = Field(
         None, description="The git revision that runs, as /version tells it. Unset: as it was installed from."
     )

@@ -1,8 +1,11 @@
 """Answers to probes, on a port and from a thread of their own: they wait for no work, whoever does it."""
 
 import json
+import math
+import signal
 import socket
 import threading
+import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from importlib import metadata
@@ -17,6 +20,7 @@ from mcp_rag.compose import Starting, create_cache
 from mcp_rag.errors import InvalidSettings
 from mcp_rag.http import health, metrics
 from mcp_rag.http.health import Version, Vitals
+from mcp_rag.http.leaving import Leave
 from mcp_rag.http.metrics import Metrics
 from mcp_rag.postgres import schema
 from mcp_rag.postgres.aside import Tally
@@ -30,14 +34,12 @@ PATIENCE = 5.0
 class Sidecar:
     """Listens from when it is made, answers from when it is entered until it is left."""
 
-    def __init__(self, startup: Starting, settings: Settings) -> None:
+    def __init__(self, startup: Starting, settings: Settings, leave: Leave) -> None:
         """Raises:
         InvalidSettings: something else listens on its port.
         """
-        self.leaving = False
-        """Set it, and the service is no longer ready."""
         self._listener = _listening(settings.health_host, settings.health_port)
-        app = create_app(startup, settings, leaves=lambda: self.leaving)
+        app = create_app(startup, settings, leaves=lambda: leave.told)
         self._server = uvicorn.Server(
             uvicorn.Config(app, log_config=None, access_log=False, ws="none", timeout_graceful_shutdown=1)
         )
@@ -61,23 +63,37 @@ class Sidecar:
 
 
 class Server(uvicorn.Server):
-    """The server of the service: who asks hears that it leaves before it takes no more calls."""
+    """The server of the service: who asks hears that it leaves before it takes no more calls.
 
-    def __init__(self, config: uvicorn.Config, sidecar: Sidecar | None) -> None:
+    To be told to stop is no failure: the process ends with 0, whoever told it.
+    """
+
+    def __init__(self, config: uvicorn.Config, leave: Leave, *, drain: float) -> None:
+        """`drain`: seconds between the two, for who does not ask all the time."""
         super().__init__(config)
-        self._sidecar = sidecar
+        self._leave, self._drain = leave, drain
+        self._until = math.inf
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
-        # First, and in the signal's handler: a loop that is busy would come to it late.
-        if self._sidecar is not None:
-            self._sidecar.leaving = True
-        super().handle_exit(sig, frame)
+        """In the signal's handler: a loop that is busy would come to it late."""
+        again = self._leave.told
+        self._leave.told = True
+        if sig == signal.SIGTERM and not again:
+            self._until = time.monotonic() + self._drain
+        else:
+            # By hand, or for the second time: nobody is waited for.
+            self.force_exit = self.force_exit or (self.should_exit and sig == signal.SIGINT)
+            self._until = 0
+        self.should_exit = time.monotonic() >= self._until
+
+    async def on_tick(self, counter: int) -> bool:
+        self.should_exit = self.should_exit or time.monotonic() >= self._until
+        return await super().on_tick(counter)
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        self._leave.told = True
+        self._leave.taken.set()
         await super().shutdown(sockets)
-        # Here, because the signal is raised again after this, and ends the process.
-        if self._sidecar is not None:
-            self._sidecar.stop()
 
 
 def create_app(startup: Starting, settings: Settings, *, leaves: Callable[[], bool]) -> Starlette:

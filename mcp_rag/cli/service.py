@@ -81,6 +81,12 @@ def serve(
         int | None,
         typer.Option(min=0, max=65535, help="Port for probes, instead of MCP_RAG_HEALTH_PORT; 0 for none."),
     ] = None,
+    drain_seconds: Annotated[
+        float | None,
+        typer.Option(
+            min=0, max=600, help="Seconds between SIGTERM and the end, instead of MCP_RAG_DRAIN_SECONDS."
+        ),
+    ] = None,
     read_only: Annotated[
         bool, typer.Option("--read-only", help="Let nothing be stored or erased, by anybody.")
     ] = False,
@@ -99,6 +105,9 @@ def serve(
     Probes are answered on a port of their own, whatever else there is to do: /livez while the process lives,
     /readyz while it can serve, /health with each part of it, /version, and /metrics for Prometheus. Nobody
     needs a token there: keep that port to yourself. With --port 0 it is any port, too.
+
+    Told to stop by SIGTERM it is no longer ready, takes calls for --drain-seconds more, finishes those that
+    it has, and exits with 0. A second signal ends that wait.
     """
     # It brings the whole MCP SDK along, which no other verb waits for.
     from mcp_rag import serving
@@ -109,6 +118,7 @@ def serve(
     given = {
         "host": host,
         "embed": embed,
+        "drain_seconds": drain_seconds,
         "read_only": read_only or None,
         "tools": tools and between_commas(tools),
     }

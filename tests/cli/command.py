@@ -9,6 +9,7 @@ import sys
 import time
 import uuid
 from collections.abc import Callable, Mapping
+from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
@@ -58,15 +59,19 @@ class Command:
         assert finished.code == code, finished
         return finished
 
-    def start(self, *arguments: str | Path, cwd: Path | None = None) -> "subprocess.Popen[bytes]":
-        return subprocess.Popen(
-            [sys.executable, "-m", "mcp_rag", *arguments],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            env=self.environment,
-            cwd=cwd or self.home,
-        )
+    def start(
+        self, *arguments: str | Path, cwd: Path | None = None, log: Path | None = None
+    ) -> "subprocess.Popen[bytes]":
+        """Where nobody reads what it says, it says it into a `log`, and is never kept from saying it."""
+        with log.open("ab") if log else nullcontext(subprocess.PIPE) as said:
+            return subprocess.Popen(
+                [sys.executable, "-m", "mcp_rag", *arguments],
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=said,
+                env=self.environment,
+                cwd=cwd or self.home,
+            )
 
     def processes(self) -> list[psutil.Process]:
         """All that live of what it has started, at any remove."""

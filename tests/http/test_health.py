@@ -3,8 +3,8 @@
 import asyncio
 import signal
 import socket
-from collections.abc import AsyncIterator, Iterator
-from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
+from collections.abc import Iterator
+from contextlib import AsyncExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +14,7 @@ import pytest
 
 from mcp_rag import __version__
 from mcp_rag.cli import ports
+from mcp_rag.http.leaving import Leave
 from mcp_rag.postgres import schema
 from mcp_rag.postgres.database import Database
 from mcp_rag.rag import Rag
@@ -22,16 +23,17 @@ from mcp_rag.sidecar import Sidecar
 from tests.cli.command import PATIENCE, Command, is_ready, said, stopped
 from tests.conftest import eventually, of_database
 from tests.http.running import Ready, caller, running, token
+from tests.locks import withheld
 
 SECRET = "hunter2-of-the-database"
-WAITING = "SELECT count(*) FROM pg_locks WHERE NOT granted"
 
 
 @contextmanager
 def probed(rag: Rag | None, database: Database | None, **settings: object) -> Iterator[str]:
     """The base URL of the sidecar of a service."""
     port = ports.free("127.0.0.1", 0)
-    with Sidecar(Ready(rag, database), Settings(health_port=port, **settings)):  # type: ignore[arg-type]
+    told = Settings(health_port=port, **settings)  # type: ignore[arg-type]
+    with Sidecar(Ready(rag, database), told, Leave()):
         yield f"http://127.0.0.1:{port}"
 
 
@@ -157,14 +159,6 @@ async def test_the_public_port_tells_health_and_version_to_anybody_and_by_any_na
             assert (await client.get(hidden)).status_code == 401
 
 
-@asynccontextmanager
-async def withheld(owner: asyncpg.Connection) -> AsyncIterator[None]:
-    """Nobody can store while this lasts."""
-    async with owner.transaction():
-        await owner.execute("LOCK TABLE conversation IN SHARE MODE")
-        yield
-
-
 async def test_a_server_that_is_full_is_ready_until_it_is_told_to_stop_and_then_no_longer_before_it_drains(
     server: Command, owner: asyncpg.Connection
 ) -> None:
@@ -179,14 +173,11 @@ async def test_a_server_that_is_full_is_ready_until_it_is_told_to_stop_and_then_
             return True
         return False
 
-    async def waits() -> bool:
-        return bool(await owner.fetchval(WAITING))
-
     await eventually(lambda: is_ready(probes), within=PATIENCE)
     async with caller(public) as client, caller(public) as another:
-        async with withheld(owner):
+        async with withheld(owner) as writers:
             call = asyncio.create_task(another.post("/ingest", json={"conversation_id": "a", "content": "b"}))
-            await eventually(waits, within=PATIENCE)
+            await writers(1)
             assert [asked(f"{probes}/{probe}")[0] for probe in ("livez", "readyz", "health")] == [200] * 3
             process.send_signal(signal.SIGTERM)
             await eventually(drains, within=PATIENCE)
@@ -197,7 +188,7 @@ async def test_a_server_that_is_full_is_ready_until_it_is_told_to_stop_and_then_
             assert not call.done()
         assert (await call).json()["added"] == 1
     await asyncio.to_thread(process.communicate, timeout=PATIENCE)
-    assert process.returncode == -signal.SIGTERM
+    assert process.returncode == 0
 
 
 async def test_it_becomes_ready_by_itself_once_its_database_is_there(tmp_path: Path, postgres: str) -> None:

@@ -16,6 +16,7 @@ from prometheus_client.parser import text_string_to_metric_families
 from mcp_rag.answering.openai import OpenAIAnswerer
 from mcp_rag.caching.memory import InProcess
 from mcp_rag.cli import ports
+from mcp_rag.http.leaving import Leave
 from mcp_rag.models import NewMessage
 from mcp_rag.ports import Embedder
 from mcp_rag.postgres.database import Database
@@ -63,7 +64,7 @@ Read = Callable[[], Reading]
 def scraped(rag: Rag, database: Database, **settings: object) -> Iterator[str]:
     """Where the metrics of a service are."""
     port = ports.free("127.0.0.1", 0)
-    with Sidecar(Ready(rag, database), Settings(health_port=port, **settings)):  # type: ignore[arg-type]
+    with Sidecar(Ready(rag, database), Settings(health_port=port, **settings), Leave()):  # type: ignore[arg-type]
         yield f"http://127.0.0.1:{port}/metrics"
 
 
@@ -330,7 +331,7 @@ async def test_without_a_database_there_are_metrics_and_no_number_is_made_up(
     assert reading(rag, database).by_tenant(PASSAGES) == {"default": 0}
     port = ports.free("127.0.0.1", 0)
     nobody = f"postgresql://a@127.0.0.1:{ports.free('127.0.0.1', 0)}/a?sslmode=disable"
-    with Sidecar(Ready(None, None), Settings(health_port=port, database_url=nobody)):
+    with Sidecar(Ready(None, None), Settings(health_port=port, database_url=nobody), Leave()):
         answer = httpx2.get(f"http://127.0.0.1:{port}/metrics", timeout=60)
     assert "mcp_rag_embedding_backlog_passages NaN" in answer.text
     assert Reading(answer.text).by_tenant(PASSAGES) == Reading(answer.text).by_tenant(TOKENS) == {}

@@ -7,7 +7,7 @@ import socket
 import subprocess
 import sys
 import uuid
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import AsyncExitStack, ExitStack, asynccontextmanager
 from typing import Any, Self
 
@@ -29,7 +29,8 @@ from mcp_rag.postgres.identities import Identities
 from mcp_rag.serving import require_identification
 from mcp_rag.settings import Settings
 from tests import inspection
-from tests.conftest import TEMPLATE, eventually, of_database
+from tests.conftest import TEMPLATE, of_database
+from tests.locks import withheld
 from tests.resident import household as homes
 from tests.resident.conftest import moved_in
 from tests.resident.household import ROOT, SECONDS, Household
@@ -43,10 +44,6 @@ HEADERS = {"Accept": "application/json, text/event-stream", "Content-Type": "app
 CLOSE = {"Connection": "close"}
 SESSION = "messages/?session_id=" + "0" * 32
 CONTINUE = types.PromptReference(type="ref/prompt", name="continue_conversation")
-WAITING = """
-    SELECT count(DISTINCT pid) FROM pg_locks JOIN pg_database ON pg_database.oid = database
-    WHERE NOT granted AND datname = current_database()
-"""
 Connect = Callable[[], Any]
 
 
@@ -198,21 +195,6 @@ async def stored(client: Client | ClientSession, name: str, *texts: str) -> dict
     return await called(client, "ingest", conversation_id=name, messages=messages)
 
 
-@asynccontextmanager
-async def withheld(owner: asyncpg.Connection) -> AsyncIterator[Callable[[int], Awaitable[None]]]:
-    """Nothing can be written; gives a way to wait until so many writers wait."""
-
-    async def writers(number: int) -> None:
-        async def waiting() -> bool:
-            return bool(await owner.fetchval(WAITING) == number)
-
-        await eventually(waiting, within=SECONDS)
-
-    async with owner.transaction():
-        await owner.execute("LOCK TABLE conversation IN SHARE MODE")
-        yield writers
-
-
 @pytest.mark.parametrize("transport", ["streamable", "sse", "stdio"])
 @pytest.mark.parametrize(
     ("version", "agreed"),
@@ -299,7 +281,7 @@ async def test_told_to_stop_the_server_finishes_the_calls_in_flight(
                 # What would cut them short looks twice a second whether it should.
                 assert not (await asyncio.wait([receipts], timeout=1.5))[0]
             assert [each["added"] for each in await receipts] == [1] * len(clients)
-        assert await server.stopped() == (-signal.SIGTERM, b"")
+        assert await server.stopped() == (0, b"")
     for n in range(len(clients)):
         assert await inspection.texts(owner, f"{n}") == ["Lisbon."]
 
@@ -313,7 +295,7 @@ async def test_neither_listing_nor_stopping_waits_for_a_database_that_is_mute() 
                     assert {tool.name for tool in (await client.list_tools()).tools} == TOOLS
                     assert (await client.list_prompts()).prompts
             server.process.terminate()
-            assert await server.stopped() == (-signal.SIGTERM, b"")
+            assert await server.stopped() == (0, b"")
 
 
 @pytest.mark.parametrize("transport", ["streamable", "stdio"])

@@ -1,0 +1,29 @@
+"""Calls that take as long as a test needs: what they write is locked by somebody else."""
+
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+
+import asyncpg
+
+from tests.conftest import eventually
+
+PATIENCE = 60.0
+WAITING = """
+    SELECT count(DISTINCT pid) FROM pg_locks JOIN pg_database ON pg_database.oid = database
+    WHERE NOT granted AND datname = current_database()
+"""
+
+
+@asynccontextmanager
+async def withheld(owner: asyncpg.Connection) -> AsyncIterator[Callable[[int], Awaitable[None]]]:
+    """Nothing can be written; gives a way to wait until so many writers wait."""
+
+    async def writers(number: int) -> None:
+        async def waiting() -> bool:
+            return bool(await owner.fetchval(WAITING) == number)
+
+        await eventually(waiting, within=PATIENCE)
+
+    async with owner.transaction():
+        await owner.execute("LOCK TABLE conversation IN SHARE MODE")
+        yield writers
