@@ -11,8 +11,8 @@ from collections import deque
 from collections.abc import Callable
 from contextlib import suppress
 
-from mcp_rag import bisection, reindexing, surroundings
-from mcp_rag.errors import EmbeddingFailed, ModelMismatch, RagError, StoreUnavailable
+from mcp_rag import bisection, reindexing, surroundings, telemetry
+from mcp_rag.errors import EmbeddingFailed, ModelMismatch, RagError, StoreError, StoreUnavailable
 from mcp_rag.log import logger
 from mcp_rag.ports import Embedder
 from mcp_rag.postgres.store import Store, Transaction
@@ -112,6 +112,7 @@ class Backlog:
         # What a service has said may repeat a text.
         cause = error.bare if isinstance(error, EmbeddingFailed) else error.cause
         log.warning("backlog waits", cause=cause, retry_after=RETRY_AFTER)
+        telemetry.embedding_interrupted(by_database=isinstance(error, StoreError))
         if isinstance(error, StoreUnavailable):
             # Whoever listens says when the database is back.
             await self._wanted.within(RETRY_AFTER)
@@ -167,6 +168,8 @@ class Backlog:
                 await tx.insert_vectors(self._model_key, made.embedded)
             if made.failed:
                 await tx.note_failures(self._model_key, made.failed)
+        if waiting:
+            telemetry.batch_embedded(len(made.embedded), len(made.failed))
         if made.failed:
             self._failed = True
             log.warning("passages not embedded", passages=len(made.failed))

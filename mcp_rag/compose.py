@@ -196,11 +196,15 @@ def _rag(settings: Settings, database: Database, stack: AsyncExitStack) -> Rag:
     )
 
 
-class Starting(Protocol):
-    """What the doors stand before: parts that may not be there yet."""
+class Opening(Protocol):
+    """Parts that may not be there yet."""
 
     @property
     def parts(self) -> Parts | None: ...
+
+
+class Starting(Opening, Protocol):
+    """What the doors stand before."""
 
     async def rag(self) -> Rag: ...
 

@@ -9,12 +9,11 @@ from mcp.types import CallToolResult, InputRequiredResult, Tool
 
 from mcp_rag import __version__, resources
 from mcp_rag.capacity import Capacity
-from mcp_rag.compose import Startup
+from mcp_rag.compose import Starting
 from mcp_rag.errors import Overloaded
 from mcp_rag.identity import may, require
 from mcp_rag.rag import Rag
 from mcp_rag.resources import CurrentRag
-from mcp_rag.settings import Settings
 from mcp_rag.tools import TOOLS
 from mcp_rag.tools.door import told
 
@@ -77,9 +76,8 @@ def create_server(rag: CurrentRag, capacity: Capacity | None = None) -> MCPServe
 
 
 @asynccontextmanager
-async def serving(settings: Settings) -> AsyncIterator[MCPServer[Any]]:
+async def serving(startup: Starting) -> AsyncIterator[MCPServer[Any]]:
     """A server that answers at once, while its database and its model start."""
-    startup = Startup(settings)
     startup.begin()
     try:
         yield create_server(startup.rag)

@@ -13,7 +13,7 @@ import uvicorn
 from starlette.applications import Starlette
 
 from mcp_rag import __version__
-from mcp_rag.compose import Starting, create_cache
+from mcp_rag.compose import Opening, create_cache
 from mcp_rag.errors import InvalidSettings
 from mcp_rag.http import health, metrics
 from mcp_rag.http.health import Version, Vitals
@@ -30,14 +30,15 @@ PATIENCE = 5.0
 class Sidecar:
     """Listens from when it is made, answers from when it is entered until it is left."""
 
-    def __init__(self, startup: Starting, settings: Settings) -> None:
-        """Raises:
-        InvalidSettings: something else listens on its port.
+    def __init__(self, startup: Opening, settings: Settings, *, embeds: bool = False) -> None:
+        """It tells of a service, or of one that only `embeds`.
+
+        Raises:
+            InvalidSettings: something else listens on its port.
         """
-        self.leaving = False
-        """Set it, and the service is no longer ready."""
+        self._leaving = False
         self._listener = _listening(settings.health_host, settings.health_port)
-        app = create_app(startup, settings, leaves=lambda: self.leaving)
+        app = create_app(startup, settings, leaves=lambda: self._leaving, embeds=embeds)
         self._server = uvicorn.Server(
             uvicorn.Config(app, log_config=None, access_log=False, ws="none", timeout_graceful_shutdown=1)
         )
@@ -50,6 +51,10 @@ class Sidecar:
 
     def __exit__(self, *_: object) -> None:
         self.stop()
+
+    def leave(self) -> None:
+        """From now on it is not ready, and answers on."""
+        self._leaving = True
 
     def stop(self) -> None:
         """Answer no longer. Safe to call again."""
@@ -70,7 +75,7 @@ class Server(uvicorn.Server):
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
         # First, and in the signal's handler: a loop that is busy would come to it late.
         if self._sidecar is not None:
-            self._sidecar.leaving = True
+            self._sidecar.leave()
         super().handle_exit(sig, frame)
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
@@ -80,9 +85,11 @@ class Server(uvicorn.Server):
             self._sidecar.stop()
 
 
-def create_app(startup: Starting, settings: Settings, *, leaves: Callable[[], bool]) -> Starlette:
+def create_app(
+    startup: Opening, settings: Settings, *, leaves: Callable[[], bool], embeds: bool
+) -> Starlette:
     """All that probes ask, and `/metrics`."""
-    vitals = create_vitals(startup, settings, leaves=leaves)
+    vitals = create_vitals(startup, settings, leaves=leaves, embeds=embeds)
     measured = Metrics(Tally(lambda: database_url(startup, settings)))
 
     @asynccontextmanager
@@ -96,23 +103,24 @@ def create_app(startup: Starting, settings: Settings, *, leaves: Callable[[], bo
 
 
 def create_vitals(
-    startup: Starting, settings: Settings, *, leaves: Callable[[], bool] = lambda: False
+    startup: Opening, settings: Settings, *, leaves: Callable[[], bool] = lambda: False, embeds: bool = False
 ) -> Vitals:
     return Vitals(
         rag=lambda: startup.parts.rag if startup.parts else None,
         leaves=leaves,
         database=lambda: database_url(startup, settings),
-        cache=create_cache(settings),
+        cache=None if embeds else create_cache(settings),
         version=Version(
             version=__version__,
             revision=settings.revision or _installed_from(),
             schema_revision=schema.REVISION,
             model=settings.embedding_model,
         ),
+        needed=health.EMBEDS if embeds else health.SERVES,
     )
 
 
-def database_url(startup: Starting, settings: Settings) -> str | None:
+def database_url(startup: Opening, settings: Settings) -> str | None:
     """Where the database is; None while an embedded one has not started."""
     if startup.parts is not None:
         return startup.parts.database.url
