@@ -11,8 +11,8 @@ from collections import deque
 from collections.abc import Callable
 from contextlib import suppress
 
-from mcp_rag import bisection, reindexing, surroundings, tracing
-from mcp_rag.errors import EmbeddingFailed, ModelMismatch, RagError, StoreUnavailable
+from mcp_rag import bisection, reindexing, surroundings, telemetry, tracing
+from mcp_rag.errors import EmbeddingFailed, ModelMismatch, RagError, StoreError, StoreUnavailable
 from mcp_rag.log import logger
 from mcp_rag.models import Waiting
 from mcp_rag.ports import Embedder
@@ -113,6 +113,7 @@ class Backlog:
         # What a service has said may repeat a text.
         cause = error.bare if isinstance(error, EmbeddingFailed) else error.cause
         log.warning("backlog waits", cause=cause, retry_after=RETRY_AFTER)
+        telemetry.embedding_interrupted(by_database=isinstance(error, StoreError))
         if isinstance(error, StoreUnavailable):
             # Whoever listens says when the database is back.
             await self._wanted.within(RETRY_AFTER)
@@ -164,6 +165,8 @@ class Backlog:
             await self._confirm(tx)
             waiting, last = await tx.claim_waiting(self._model_key, after=after, limit=self._embedder.batch)
             made = await self._made(tx, waiting) if waiting else bisection.Outcome()
+        if waiting:
+            telemetry.batch_embedded(len(made.embedded), len(made.failed))
         if made.failed:
             self._failed = True
             log.warning("passages not embedded", passages=len(made.failed))

@@ -211,11 +211,15 @@ async def traced(settings: Settings, *, name: str = "mcp-rag") -> AsyncIterator[
         await asyncio.to_thread(otlp.stop, provider)
 
 
-class Starting(Protocol):
-    """What the doors stand before: parts that may not be there yet."""
+class Opening(Protocol):
+    """Parts that may not be there yet."""
 
     @property
     def parts(self) -> Parts | None: ...
+
+
+class Starting(Opening, Protocol):
+    """What the doors stand before."""
 
     async def rag(self) -> Rag: ...
 

@@ -2,6 +2,8 @@
 
 import logging
 import sys
+import traceback
+from collections.abc import Iterator
 from typing import Literal
 
 import structlog
@@ -22,20 +24,19 @@ def configure(level: Level, form: Literal["text", "json"]) -> None:
         tracing.of_the_call,
         structlog.processors.add_log_level,
         structlog.processors.TimeStamper(fmt="iso", utc=True),
+        structlog.processors.ExceptionRenderer(_told),
     ]
     renderer: structlog.typing.Processor = (
         structlog.processors.JSONRenderer()
         if form == "json"
         else structlog.dev.ConsoleRenderer(
             colors=sys.stderr.isatty(),
-            # The pretty one shows local variables, which hold what was stored and asked.
+            # They are text by now; the pretty one would warn of that.
             exception_formatter=structlog.dev.plain_traceback,
         )
     )
     structlog.configure(
-        processors=[*shared, structlog.processors.format_exc_info, renderer]
-        if form == "json"
-        else [*shared, renderer],
+        processors=[*shared, renderer],
         wrapper_class=structlog.make_filtering_bound_logger(number),
         logger_factory=structlog.PrintLoggerFactory(sys.stderr),
     )
@@ -46,6 +47,25 @@ def configure(level: Level, form: Literal["text", "json"]) -> None:
         ])
     )  # fmt: skip
     logging.basicConfig(level=max(number, logging.WARNING), handlers=[handler], force=True)
+
+
+def _told(exc_info: structlog.typing.ExcInfo) -> str:
+    return "".join(_traceback(exc_info[1]))
+
+
+def _traceback(error: BaseException) -> Iterator[str]:
+    """Where it happened, and of what kind it is. Not what it says, which may repeat what was stored."""
+    before = error.__cause__ or (None if error.__suppress_context__ else error.__context__)
+    if before is not None:
+        yield from _traceback(before)
+        yield "\nthat led to:\n\n"
+    yield "Traceback (most recent call last):\n"
+    yield from traceback.format_tb(error.__traceback__)
+    yield f"{type(error).__module__}.{type(error).__qualname__}\n"
+    if isinstance(error, BaseExceptionGroup):
+        for each in error.exceptions:
+            yield "\none of these:\n\n"
+            yield from _traceback(each)
 
 
 def begin(**values: str) -> None:

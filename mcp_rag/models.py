@@ -21,7 +21,8 @@ Mode = Literal["hybrid", "lexical"]
 
 
 class Frozen(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    # What was stored or asked does not belong into the words of an error.
+    model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
 
 
 SCHEME = "conversation://"

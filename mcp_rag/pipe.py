@@ -30,7 +30,7 @@ from mcp_rag.rendezvous import MOST_LOSSES, Unreachable, UnsafeFolder, Way
 from mcp_rag.session import Session
 
 HELP = """\
-Usage: mcp-rag stdio [--stop-resident-on-exit]
+Usage: mcp-rag stdio [--stop-resident-on-exit] [--health-port PORT]
 
 Speaks MCP over stdin and stdout. This is the command to give to an MCP client, such as a desktop
 assistant or an editor; at a terminal it only waits for JSON-RPC messages, one per line.
@@ -43,6 +43,8 @@ $TMPDIR/mcp-rag-<user id>.
 Options:
   --stop-resident-on-exit  Stop the resident when this client leaves. Always so where this is process 1,
                            that is, in a container.
+  --health-port PORT       Have the resident answer probes on this port, as `mcp-rag serve` does. It is the
+                           same as MCP_RAG_HEALTH_PORT. Without either, and with 0, there are none.
   --help                   Show this text.
 """
 
@@ -59,6 +61,7 @@ _RETRY_SECONDS = 0.02
 _LAST_ANSWERS_SECONDS = 60.0
 _FAREWELL_SECONDS = 5.0
 _STOP_SECONDS = 10.0
+_HIGHEST_PORT = 65535
 
 
 class Outbox:
@@ -221,9 +224,14 @@ def main(arguments: Sequence[str], resident: Sequence[str] = RESIDENT) -> int:
     if {"--help", "-h"} & set(arguments):
         sys.stdout.write(HELP)
         return 0
-    if unknown := set(arguments) - {"--stop-resident-on-exit"}:
-        sys.stderr.write(f"mcp-rag stdio: unknown option {min(unknown)}. Run `mcp-rag stdio --help`.\n")
+    try:
+        stops, health_port = _read(arguments)
+    except Misused as error:
+        sys.stderr.write(f"mcp-rag stdio: {error} Run `mcp-rag stdio --help`.\n")
         return 2
+    if health_port is not None:
+        # As a setting, so that it is one of those by which clients have a resident in common.
+        os.environ["MCP_RAG_HEALTH_PORT"] = health_port
     for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
         signal.signal(number, _leave)
     try:
@@ -231,7 +239,7 @@ def main(arguments: Sequence[str], resident: Sequence[str] = RESIDENT) -> int:
         try:
             Pipe(Way(place, resident)).run()
         finally:
-            if "--stop-resident-on-exit" in arguments or os.getpid() == 1:
+            if stops or os.getpid() == 1:
                 rendezvous.stop(place, _STOP_SECONDS)
     except BrokenPipeError:
         return 0
@@ -239,6 +247,27 @@ def main(arguments: Sequence[str], resident: Sequence[str] = RESIDENT) -> int:
         sys.stderr.write(f"mcp-rag stdio: {error}\n")
         return 1
     return 0
+
+
+class Misused(Exception):
+    """An option is unknown, or its value is wrong."""
+
+
+def _read(arguments: Sequence[str]) -> tuple[bool, str | None]:
+    """Whether the resident shall be stopped, and on which port it answers probes, if one is given."""
+    stops, health_port = False, None
+    rest = iter(arguments)
+    for argument in rest:
+        name, equals, value = argument.partition("=")
+        if argument == "--stop-resident-on-exit":
+            stops = True
+        elif name == "--health-port":
+            health_port = value if equals else next(rest, "")
+            if not (health_port.isdecimal() and health_port.isascii() and int(health_port) <= _HIGHEST_PORT):
+                raise Misused(f"--health-port needs a number from 0 to {_HIGHEST_PORT}.")
+        else:
+            raise Misused(f"unknown option {argument}.")
+    return stops, health_port
 
 
 def _leave(number: int, frame: FrameType | None) -> None:

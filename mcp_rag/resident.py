@@ -42,13 +42,15 @@ def run(
     grace: float = 5.0,
     place: Path | None = None,
     lock_fd: int | None = None,
+    leaves: Callable[[], None] = lambda: None,
 ) -> None:
     """Serve until `linger` seconds after the last client has left, or until SIGTERM or SIGINT.
 
     Calls in flight then have `grace` seconds to finish; what is still unanswered, the pipes ask the next
     resident. Clients can connect before `serving` is entered, but are answered only once it has yielded:
     it should yield at once and let heavy parts become ready beside it. It is exited after the last call, and
-    the next resident can start only after that. `place` and `lock_fd` come from whoever started the process.
+    the next resident can start only after that. `place` and `lock_fd` come from whoever started the process;
+    `leaves` is called when nobody more is served, before the calls in flight are waited for.
 
     Raises:
         InvalidSettings: the folder for the socket is unsafe.
@@ -60,7 +62,7 @@ def run(
         os.chdir("/")
         os.pwrite(lock, str(os.getpid()).encode(), 0)
         resident = Resident(linger=linger, max_line_bytes=max_line_bytes, grace=grace)
-        asyncio.run(_serve(serving, here, resident))
+        asyncio.run(_serve(serving, here, resident, leaves))
     finally:
         os.close(lock)
 
@@ -85,13 +87,20 @@ def _lock(here: Place, inherited: int | None) -> int:
 
 
 async def _serve(
-    serving: Callable[[], AbstractAsyncContextManager[MCPServer[Any]]], here: Place, resident: "Resident"
+    serving: Callable[[], AbstractAsyncContextManager[MCPServer[Any]]],
+    here: Place,
+    resident: "Resident",
+    leaves: Callable[[], None],
 ) -> None:
+    def withdraw() -> None:
+        leaves()
+        rendezvous.withdraw(here)
+
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, resident.leave)
     with rendezvous.listen(here) as listener:
         async with serving() as server:
-            await resident.serve(server, listener, withdraw=lambda: rendezvous.withdraw(here))
+            await resident.serve(server, listener, withdraw=withdraw)
 
 
 class Resident:

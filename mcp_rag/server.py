@@ -10,12 +10,11 @@ from mcp.types import CallToolResult, InputRequiredResult, Tool
 
 from mcp_rag import __version__, resources
 from mcp_rag.capacity import Capacity
-from mcp_rag.compose import Startup, traced
+from mcp_rag.compose import Starting
 from mcp_rag.errors import InvalidSettings, Overloaded
 from mcp_rag.identity import may, require
 from mcp_rag.rag import Rag
 from mcp_rag.resources import CurrentRag
-from mcp_rag.settings import Settings
 from mcp_rag.tools import TOOLS
 from mcp_rag.tools.door import RagTool, told
 
@@ -111,13 +110,10 @@ def create_server(
 
 
 @asynccontextmanager
-async def serving(settings: Settings) -> AsyncIterator[MCPServer[Any]]:
+async def serving(startup: Starting, tools: Sequence[RagTool]) -> AsyncIterator[MCPServer[Any]]:
     """A server that answers at once, while its database and its model start."""
-    offer = offered(settings.tools, only_reads=settings.read_only)
-    startup = Startup(settings)
-    async with traced(settings):
-        startup.begin()
-        try:
-            yield create_server(startup.rag, tools=offer)
-        finally:
-            await startup.close()
+    startup.begin()
+    try:
+        yield create_server(startup.rag, tools=tools)
+    finally:
+        await startup.close()

@@ -263,5 +263,10 @@ class Settings(BaseSettings):
             raise InvalidSettings(f"{name}: {first['msg'].removeprefix('Value error, ')}.") from None
 
     @property
+    def chosen_health_port(self) -> int:
+        """The port for probes that somebody has chosen; 0 where nobody has: only `serve` has one unasked."""
+        return self.health_port if "health_port" in self.model_fields_set else 0
+
+    @property
     def embedded_data_dir(self) -> Path:
         return self.data_dir or Path(platformdirs.user_data_dir("mcp-rag", appauthor=False))

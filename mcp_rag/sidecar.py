@@ -16,7 +16,7 @@ import uvicorn
 from starlette.applications import Starlette
 
 from mcp_rag import __version__
-from mcp_rag.compose import Starting, create_cache
+from mcp_rag.compose import Opening, create_cache
 from mcp_rag.errors import InvalidSettings
 from mcp_rag.http import health, metrics
 from mcp_rag.http.health import Version, Vitals
@@ -34,12 +34,17 @@ PATIENCE = 5.0
 class Sidecar:
     """Listens from when it is made, answers from when it is entered until it is left."""
 
-    def __init__(self, startup: Starting, settings: Settings, leave: Leave) -> None:
-        """Raises:
-        InvalidSettings: something else listens on its port.
+    def __init__(
+        self, startup: Opening, settings: Settings, leave: Leave | None = None, *, embeds: bool = False
+    ) -> None:
+        """It tells of a service, or of one that only `embeds`; until `leave` says that it ends.
+
+        Raises:
+            InvalidSettings: something else listens on its port.
         """
+        self._leave = leave or Leave()
         self._listener = _listening(settings.health_host, settings.health_port)
-        app = create_app(startup, settings, leaves=lambda: leave.told)
+        app = create_app(startup, settings, self._leave, embeds=embeds)
         self._server = uvicorn.Server(
             uvicorn.Config(app, log_config=None, access_log=False, ws="none", timeout_graceful_shutdown=1)
         )
@@ -52,6 +57,10 @@ class Sidecar:
 
     def __exit__(self, *_: object) -> None:
         self.stop()
+
+    def leave(self) -> None:
+        """From now on it is not ready, and answers on."""
+        self._leave.told = True
 
     def stop(self) -> None:
         """Answer no longer. Safe to call again."""
@@ -96,9 +105,9 @@ class Server(uvicorn.Server):
         await super().shutdown(sockets)
 
 
-def create_app(startup: Starting, settings: Settings, *, leaves: Callable[[], bool]) -> Starlette:
+def create_app(startup: Opening, settings: Settings, leave: Leave, *, embeds: bool) -> Starlette:
     """All that probes ask, and `/metrics`."""
-    vitals = create_vitals(startup, settings, leaves=leaves)
+    vitals = create_vitals(startup, settings, leaves=lambda: leave.told, embeds=embeds)
     tally = Tally(lambda: database_url(startup, settings))
     measured = Metrics(tally, tenants=settings.metrics_tenants)
 
@@ -113,23 +122,24 @@ def create_app(startup: Starting, settings: Settings, *, leaves: Callable[[], bo
 
 
 def create_vitals(
-    startup: Starting, settings: Settings, *, leaves: Callable[[], bool] = lambda: False
+    startup: Opening, settings: Settings, *, leaves: Callable[[], bool] = lambda: False, embeds: bool = False
 ) -> Vitals:
     return Vitals(
         rag=lambda: startup.parts.rag if startup.parts else None,
         leaves=leaves,
         database=lambda: database_url(startup, settings),
-        cache=create_cache(settings),
+        cache=None if embeds else create_cache(settings),
         version=Version(
             version=__version__,
             revision=settings.revision or _installed_from(),
             schema_revision=schema.REVISION,
             model=settings.embedding_model,
         ),
+        needed=health.EMBEDS if embeds else health.SERVES,
     )
 
 
-def database_url(startup: Starting, settings: Settings) -> str | None:
+def database_url(startup: Opening, settings: Settings) -> str | None:
     """Where the database is; None while an embedded one has not started."""
     if startup.parts is not None:
         return startup.parts.database.url

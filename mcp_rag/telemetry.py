@@ -98,6 +98,23 @@ _tenant_tokens = Gauge(
     ["tenant"],
     registry=INSTRUMENTS,
 )
+_embedded = Counter(
+    "mcp_rag_embedding_passages",
+    "Passages that this process was to embed: embedded, or failed (the model cannot embed it; tried again).",
+    ["outcome"],
+    registry=INSTRUMENTS,
+)
+_batches = Counter(
+    "mcp_rag_embedding_batches",
+    "Batches of passages that this process has embedded and stored.",
+    registry=INSTRUMENTS,
+)
+_interruptions = Counter(
+    "mcp_rag_embedding_interruptions",
+    "Times that embedding had to wait, because the model or the database failed.",
+    ["cause"],
+    registry=INSTRUMENTS,
+)
 _tokens = Counter(
     "mcp_rag_model_tokens",
     "Tokens that models read (in) and wrote (out) for answers.",
@@ -130,6 +147,8 @@ _connection_seconds = Histogram(
 # What never happened is told as 0, so that a rate of it can be asked for.
 _read, _written = _tokens.labels("in"), _tokens.labels("out")
 _hit, _missed = _cache.labels("hit"), _cache.labels("miss")
+_vectors, _failures = _embedded.labels("embedded"), _embedded.labels("failed")
+_without_model, _without_database = _interruptions.labels("model"), _interruptions.labels("database")
 _used, _waiting = _connections.labels("used"), _connections.labels("waiting")
 
 Outcome = Literal["ok", "refused", "failed", "cancelled"]
@@ -226,6 +245,18 @@ def tenants(passages: Mapping[str, int], tokens: Mapping[str, int]) -> None:
         gauge.clear()
         for tenant, amount in amounts.items():
             gauge.labels(tenant).set(amount)
+
+
+def batch_embedded(passages: int, failed: int) -> None:
+    """Vectors of so many passages were stored; so many others could not be embedded."""
+    _batches.inc()
+    _vectors.inc(passages)
+    _failures.inc(failed)
+
+
+def embedding_interrupted(*, by_database: bool) -> None:
+    """Embedding waits until it is tried again: the database failed, or else the model."""
+    (_without_database if by_database else _without_model).inc()
 
 
 def exposition(accepted: str = "") -> tuple[bytes, str]:

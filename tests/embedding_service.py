@@ -26,6 +26,8 @@ class EmbeddingService:
         """A text that has this word is refused, together with all that is sent with it."""
         self.refusal = 400
         self.down = False
+        self.mute = False
+        """Nothing is answered while this is so."""
         self.passes: int | None = None
         """So many texts are embedded, and further ones held until this is None."""
         self.held: set[str] = set()
@@ -39,7 +41,7 @@ class EmbeddingService:
     async def _embeddings(self, request: Request) -> Response:
         texts: list[str] = (await request.json())["input"]
         caller = request.headers.get("authorization", "").removeprefix("Bearer ")
-        while self._holds(texts):
+        while self.mute or self._holds(texts):
             self.held.add(caller)
             await asyncio.sleep(0.01)
             if await request.is_disconnected():

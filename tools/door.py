@@ -7,7 +7,7 @@ from contextvars import ContextVar
 from typing import Annotated, Any, Literal, get_args
 
 from mcp.server.mcpserver import Context, Resolve
-from mcp.server.mcpserver.exceptions import ToolError
+from mcp.server.mcpserver.exceptions import ToolError, UnexpectedToolError
 from mcp.server.mcpserver.tools import Tool
 from mcp.server.mcpserver.utilities.func_metadata import FuncMetadata
 from mcp.shared.exceptions import MCPError
@@ -17,6 +17,7 @@ from pydantic import ValidationError
 from mcp_rag import telemetry
 from mcp_rag.errors import AccessDenied, InvalidInput, NotAllowed, NotFound, RagError, TooMuch
 from mcp_rag.identity import Scope, require
+from mcp_rag.log import request_id
 from mcp_rag.rag import Rag
 from mcp_rag.telemetry import ToolCall
 from mcp_rag.tools.schemas import compact, strict, terse
@@ -64,6 +65,9 @@ class RagTool(Tool):
             except ToolError as error:
                 if isinstance(error.__cause__, RagError):
                     return _refused(error.__cause__, call)
+                if isinstance(error, UnexpectedToolError):
+                    # The SDK logs the cause.
+                    raise UnexpectedToolError(str(_defect())) from error.__cause__
                 if isinstance(error.__cause__, ValidationError):
                     return _refused(_invalid(error.__cause__), call)
                 raise
@@ -105,6 +109,15 @@ def _refused(error: RagError, call: ToolCall) -> CallToolResult:
     if isinstance(error, InvalidInput | NotFound | AccessDenied | TooMuch):
         call.outcome = "refused"
     return told(error)
+
+
+def _defect() -> RagError:
+    """All that a model learns of a defect of ours."""
+    known = request_id()
+    where = f"the log has the reason, under request_id {known}" if known else "the log has the reason"
+    return RagError(
+        "The server failed.", remedy=f"Other arguments do not help. Tell the user of it; {where}."
+    )
 
 
 def told(error: RagError) -> CallToolResult:

@@ -8,11 +8,12 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from mcp_rag import __version__
-from mcp_rag.cli import clients, output, ports
+from mcp_rag.cli import clients, output
 from mcp_rag.cli.checks import Check, bad, failed, fine, poor, skipped
 from mcp_rag.cli.clients import Client
 from mcp_rag.cli.doctor_access import provider_check
 from mcp_rag.cli.doctor_answers import answering_check, keeping_check
+from mcp_rag.cli.doctor_ports import port_checks
 from mcp_rag.cli.doctor_store import database_checks, model_checks, reranking_check
 from mcp_rag.cli.install import PREFIX
 from mcp_rag.cli.output import Shown, block, visible
@@ -47,8 +48,9 @@ async def examined() -> Examination:
             of_database = await database_checks(settings, model)
             of_answers = [await answering_check(settings), await keeping_check(settings)]
             of_access = await provider_check(settings)
+            of_ports = await port_checks(settings)
         checks += [_settings(), *of_database, *of_model, *of_answers, of_access]
-        checks += [_disk(settings), _runtime_folder(), _port(settings)]
+        checks += [_disk(settings), _runtime_folder(), *of_ports]
     checks += [_client(client) for client in Client]
     return Examination(ok=all(check.verdict != "fail" for check in checks), checks=tuple(checks))
 
@@ -112,15 +114,6 @@ def _runtime_folder() -> Check:
     pid = rendezvous.resident_pid(place)
     here = f"process {pid} runs for these settings" if pid else "none runs for these settings"
     return fine("Resident server", f"{here}{more}; {Path(place.lock).parent} is safe")
-
-
-def _port(settings: Settings) -> Check:
-    name = "Port of serve"
-    try:
-        ports.free(settings.host, settings.port)
-    except InvalidSettings as error:
-        return poor(name, error.cause, error.remedy)
-    return fine(name, f"{settings.port} is free" if settings.port else "any")
 
 
 def _client(client: Client) -> Check:

@@ -3,15 +3,20 @@
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
-from typing import Annotated
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from mcp_rag import compose, log
 from mcp_rag.cli.running import Stopped, run
-from mcp_rag.errors import StoreUnavailable
+from mcp_rag.compose import Parts
+from mcp_rag.errors import InvalidInput, StoreUnavailable
 from mcp_rag.rag import Rag
 from mcp_rag.settings import Settings
+
+if TYPE_CHECKING:
+    from mcp_rag.sidecar import Sidecar
 
 logger = log.logger()
 
@@ -34,6 +39,14 @@ def worker(
             help="Look for passages so often, besides hearing of each ingest at once.",
         ),
     ] = 60,
+    health_port: Annotated[
+        int | None,
+        typer.Option(
+            min=0,
+            max=65535,
+            help="Port for probes and metrics, instead of MCP_RAG_HEALTH_PORT; none where neither is given.",
+        ),
+    ] = None,
 ) -> None:
     """Make the vectors that are missing, for all tenants.
 
@@ -49,9 +62,18 @@ def worker(
     A passage that the model cannot embed three times, while it can embed others, is set aside; `mcp-rag
     status` shows which and why. It is tried again with --retry, after `mcp-rag reembed`, and when its text
     changes.
+
+    With --health-port, probes are answered as by `mcp-rag serve`. /readyz is 200 while the database answers,
+    its schema is the one of this version, and the model is loaded. Two workers of one machine need two ports.
     """
     settings = Settings.read()
     log.configure(settings.log_level, settings.log_format)
+    if once and health_port:
+        raise InvalidInput(
+            "With --once nobody has the time to ask for probes.", remedy="Leave out --once or --health-port."
+        )
+    if health_port is not None:
+        settings = settings.model_copy(update={"health_port": health_port})
     try:
         run(_once(settings, retry) if once else _always(settings, retry, look_every))
     except Stopped:
@@ -69,9 +91,30 @@ async def _once(settings: Settings, retry: bool) -> None:
 
 
 async def _always(settings: Settings, retry: bool, look_every: float) -> None:
-    async with compose.traced(settings, name="mcp-rag-worker"), _opened(settings) as rag:
+    async with AsyncExitStack() as stack:
+        opening = Opening()
+        await stack.enter_async_context(compose.traced(settings, name="mcp-rag-worker"))
+        probes = stack.enter_context(_probes(opening, settings)) if settings.chosen_health_port else None
+        rag = await stack.enter_async_context(_opened(settings, opening))
+        if probes:
+            stack.callback(probes.leave)
         await _begin(rag, retry)
-        await rag.vectors.work(look_every=look_every)
+        # Cancelled, this ends at once, and probes hear of it; giving back what is in hand may take a while.
+        await asyncio.shield(rag.vectors.work(look_every=look_every))
+
+
+@dataclass
+class Opening:
+    """The service, which may not be open yet."""
+
+    parts: Parts | None = None
+
+
+def _probes(opening: Opening, settings: Settings) -> "Sidecar":
+    # It brings a web server along, for which nobody waits who has asked for no probes.
+    from mcp_rag.sidecar import Sidecar
+
+    return Sidecar(opening, settings, embeds=True)
 
 
 async def _begin(rag: Rag, retry: bool) -> None:
@@ -81,16 +124,16 @@ async def _begin(rag: Rag, retry: bool) -> None:
 
 
 @asynccontextmanager
-async def _opened(settings: Settings) -> AsyncIterator[Rag]:
-    """The service, as soon as its database is there."""
+async def _opened(settings: Settings, opening: Opening) -> AsyncIterator[Rag]:
+    """The service, as soon as its database is there; `opening` has it then."""
     async with AsyncExitStack() as stack:
         pause = FIRST_PAUSE
         while True:
             try:
-                rag = await stack.enter_async_context(compose.open_rag(settings, work=False))
+                opening.parts = await stack.enter_async_context(compose.open_parts(settings, work=False))
                 break
             except StoreUnavailable as error:
                 logger.warning("not started", cause=error.cause, retry_after=pause)
                 await asyncio.sleep(pause)
                 pause = min(2 * pause, LONGEST_PAUSE)
-        yield rag
+        yield opening.parts.rag

@@ -2,9 +2,10 @@
 
 import asyncio
 import time
-from collections.abc import Callable
-from typing import Literal
+from collections.abc import Callable, Sequence
+from typing import Annotated, Literal
 
+from pydantic import Field
 from starlette.requests import Request
 from starlette.responses import JSONResponse
 from starlette.routing import Route
@@ -19,8 +20,10 @@ from mcp_rag.rag import Rag
 FRESH = 1.0
 """Seconds for which nobody looks again: anybody may ask, and shall not keep the database busy."""
 
-NEEDED = ("service", "database", "schema")
-"""Parts without which nothing can be served."""
+SERVES = ("service", "database", "schema")
+"""Parts without which nothing can be served: a search goes by words where there is no model."""
+EMBEDS = (*SERVES, "embedding")
+"""Parts without which no vector can be made."""
 
 
 class Part(Frozen):
@@ -37,18 +40,14 @@ class Health(Frozen):
 
     status: Literal["ok", "degraded", "down"]
     parts: dict[str, Part]
+    lacks: Annotated[tuple[str, ...], Field(exclude=True)]
+    """What keeps it from its work."""
 
     @classmethod
-    def of(cls, parts: dict[str, Part]) -> "Health":
+    def of(cls, parts: dict[str, Part], needed: Sequence[str]) -> "Health":
         bad = [name for name, part in parts.items() if part.state != "ok"]
-        if any(name in NEEDED for name in bad):
-            return cls(status="down", parts=parts)
-        return cls(status="degraded" if bad else "ok", parts=parts)
-
-    @property
-    def lacks(self) -> list[str]:
-        """What keeps it from serving."""
-        return [name for name in NEEDED if self.parts[name].state != "ok"]
+        lacks = tuple(name for name in needed if name in bad)
+        return cls(status="down" if lacks else "degraded" if bad else "ok", parts=parts, lacks=lacks)
 
 
 class Version(Frozen):
@@ -72,11 +71,14 @@ class Vitals:
         rag: Callable[[], Rag | None],
         leaves: Callable[[], bool],
         database: Callable[[], str | None],
-        cache: Cache,
+        cache: Cache | None,
         version: Version,
+        needed: Sequence[str] = SERVES,
     ) -> None:
-        """`rag` gives the service once it is open, `database` the URL once it is known."""
-        self._rag, self._leaves = rag, leaves
+        """`rag` gives the service once it is open, `database` the URL once it is known; without a `cache`,
+        nothing is said of one. It is ready when all that is `needed` is well.
+        """
+        self._rag, self._leaves, self._needed = rag, leaves, needed
         self._probe, self._cache = Probe(database), cache
         self._version = version
         self._looking = asyncio.Lock()
@@ -84,7 +86,8 @@ class Vitals:
 
     async def health(self) -> Health:
         parts = await self._outside()
-        return Health.of({"service": self._service(), **parts, "embedding": self._embedding()})
+        parts = {"service": self._service(), **parts, "embedding": self._embedding()}
+        return Health.of(parts, self._needed)
 
     def version(self) -> Version:
         rag = self._rag()
@@ -93,11 +96,12 @@ class Vitals:
 
     async def close(self) -> None:
         self._probe.close()
-        await self._cache.close()
+        if self._cache is not None:
+            await self._cache.close()
 
     def _service(self) -> Part:
         if self._leaves():
-            return Part(state="stopping", detail="It finishes the calls that it has, and takes no others.")
+            return Part(state="stopping", detail="It finishes what it has begun, and begins nothing else.")
         if self._rag() is None:
             return Part(state="starting")
         return Part(state="ok")
@@ -106,6 +110,8 @@ class Vitals:
         rag = self._rag()
         if rag is None:
             return Part(state="unknown")
+        if rag.vectors.notice and "embedding" in self._needed:
+            return Part(state="down", detail="There is no embedding model: passages wait.")
         if rag.vectors.notice:
             return Part(state="degraded", detail="There is no embedding model: search goes by words alone.")
         return Part(state="ok")
@@ -115,7 +121,7 @@ class Vitals:
         async with self._looking:
             when, parts = self._looked
             if not parts or time.monotonic() - when > FRESH:
-                parts = {**await self._stored(), "cache": await self._kept()}
+                parts = {**await self._stored(), **await self._kept()}
                 self._looked = (time.monotonic(), parts)
             return parts
 
@@ -135,11 +141,14 @@ class Vitals:
             return {"database": answered, "schema": _outdated(behind)}
         return {"database": answered, "schema": Part(state="ok", detail=found)}
 
-    async def _kept(self) -> Part:
+    async def _kept(self) -> dict[str, Part]:
+        if self._cache is None:
+            return {}
         begun = time.perf_counter()
         if await self._cache.answers():
-            return Part(state="ok", ms=_since(begun))
-        return Part(state="degraded", ms=_since(begun), detail="Redis is down: every answer is made anew.")
+            return {"cache": Part(state="ok", ms=_since(begun))}
+        down = "Redis is down: every answer is made anew."
+        return {"cache": Part(state="degraded", ms=_since(begun), detail=down)}
 
 
 def open_routes(vitals: Vitals) -> list[Route]:

@@ -6,12 +6,20 @@ from collections.abc import Callable
 from typing import Any
 
 import asyncpg
+import httpx2
 import pytest
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import JSONResponse
+from starlette.routing import Route
 
+from mcp_rag import __version__
+from mcp_rag.cli import ports
 from mcp_rag.cli.checks import Check
 from mcp_rag.cli.clients import NAME
 from tests.answering.openai_server import Service
-from tests.cli.command import Command
+from tests.cli.command import PATIENCE, Command
+from tests.conftest import eventually
 from tests.http.issuing import AUDIENCE, Issuing
 from tests.serving import serve as serve
 
@@ -19,7 +27,7 @@ CHECKS = {
     "Program", "Settings", "Database", "pgvector", "Row security", "Schema", "Contents", "Vectors",
     "Model of the store", "Model files", "Test embedding", "Reranking model", "Data folder",
     "Answers", "Kept answers",
-    "Identity provider", "Resident server", "Port of serve",
+    "Identity provider", "Resident server", "Port of serve", "Port of probes",
     "Claude Desktop", "Claude Code", "VS Code", "Cursor",
 }  # fmt: skip
 
@@ -66,14 +74,17 @@ async def test_what_is_wrong_with_the_parts_is_found(mcp_rag: Command, owner: as
     (mcp_rag.home / ".mcp.json").write_text("{} // not JSON")
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = str(taken.getsockname()[1])
-        document = mcp_rag.with_environment(MCP_RAG_PORT=port)("doctor", "--json", code=1).document
+        both = mcp_rag.with_environment(MCP_RAG_PORT=port, MCP_RAG_HEALTH_PORT=port)
+        document = both("doctor", "--json", code=1).document
     found = checks(document)
     assert (found["Row security"].verdict, found["Row security"].found) == ("fail", "not forced on message")
     assert found["Model of the store"].verdict == "fail"
     assert "mcp-rag reembed" in found["Model of the store"].remedy
     assert found["Cursor"].remedy == "`mcp-rag install cursor` writes it anew."
     assert found["Claude Code"].verdict == "skip"
-    assert found["Port of serve"].verdict == "warn"
+    for name, setting in (("Port of serve", "MCP_RAG_PORT"), ("Port of probes", "MCP_RAG_HEALTH_PORT")):
+        assert (found[name].verdict, "no mcp-rag" in found[name].found) == ("warn", True)
+        assert setting in found[name].remedy
 
 
 async def test_a_database_elsewhere_is_looked_at_and_not_changed(
@@ -149,3 +160,57 @@ def test_the_keys_of_the_identity_provider_are_looked_for(
     found = checks(known("doctor", "--json", code=1).document)["Identity provider"]
     assert (found.verdict, "answered 503" in found.found) == ("fail", True)
     assert "MCP_RAG_OIDC_ISSUER" in found.remedy
+
+
+async def test_a_server_of_ours_that_runs_is_known_by_its_version_and_how_it_is(anywhere: Command) -> None:
+    nobody, calls, probes = (ports.free("127.0.0.1", 0) for _ in range(3))
+    down = anywhere.with_environment(
+        MCP_RAG_DATABASE_URL=f"postgresql://nobody@127.0.0.1:{nobody}/nothing",
+        MCP_RAG_PORT=str(calls),
+        MCP_RAG_HEALTH_PORT=str(probes),
+    )
+    server = down.start("serve")
+
+    async def answers() -> bool:
+        try:
+            return [
+                httpx2.get(f"http://127.0.0.1:{port}/version").status_code for port in (calls, probes)
+            ] == [200] * 2
+        except httpx2.TransportError:
+            return False
+
+    try:
+        await eventually(answers, within=PATIENCE)
+        found = checks(down("doctor", "--json", code=1).document)
+    finally:
+        server.kill()
+        server.communicate()
+    for name, port in (("Port of serve", calls), ("Port of probes", probes)):
+        assert found[name].verdict == "warn"
+        assert f"{port} is in use: mcp-rag {__version__} answers, down (" in found[name].found
+        assert "database down" in found[name].found
+
+
+async def test_a_server_of_another_version_is_to_be_restarted_and_one_that_is_well_is_let_be(
+    anywhere: Command, serve: Callable[..., str]
+) -> None:
+    running = __version__
+    told = {"status": "ok", "parts": {"moon": {"state": "ok"}}}
+
+    async def version(request: Request) -> JSONResponse:
+        return JSONResponse({"version": running, "schema_revision": "1", "beside": "this"})
+
+    async def health(request: Request) -> JSONResponse:
+        return JSONResponse(told)
+
+    url = serve(Starlette(routes=[Route("/version", version), Route("/health", health)]))
+    nowhere = anywhere.with_environment(
+        MCP_RAG_DATABASE_URL="postgresql://nobody@127.0.0.1:1/nothing",
+        MCP_RAG_HEALTH_PORT=url.rpartition(":")[2],
+    )
+    found = checks(nowhere("doctor", "--json", code=1).document)["Port of probes"]
+    assert (found.verdict, f"mcp-rag {__version__} answers, ok" in found.found) == ("ok", True)
+    running = "0.0.1"
+    found = checks(nowhere("doctor", "--json", code=1).document)["Port of probes"]
+    assert (found.verdict, "mcp-rag 0.0.1 answers, ok" in found.found) == ("warn", True)
+    assert found.remedy == f"Restart it to have {__version__}."

@@ -2,14 +2,20 @@
 
 import asyncio
 import json
+import os
 import signal
+import socket
 import subprocess
 from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import asyncpg
 import httpx2
+import psutil
 import pytest
+from prometheus_client.parser import text_string_to_metric_families
 
 from mcp_rag.cli import ports
 from mcp_rag.models import NewMessage
@@ -19,7 +25,7 @@ from mcp_rag.postgres.embedded import EmbeddedServer
 from mcp_rag.postgres.store import Store
 from mcp_rag.rag import Rag
 from tests import inspection
-from tests.cli.command import Command, stopped
+from tests.cli.command import PATIENCE, Command, stopped
 from tests.conftest import Borrowed, eventually
 from tests.embedding_service import EmbeddingService, environment
 from tests.serving import serve as serve
@@ -30,6 +36,9 @@ WITHOUT = (
 WITH = "SELECT count(*) FROM embedding"
 LOCKED = "SELECT count(*) FROM pg_locks WHERE relation = 'passage'::regclass AND mode = 'RowShareLock'"
 LISTENER = "FROM pg_stat_activity WHERE datname = current_database() AND query LIKE 'LISTEN%'"
+AT_WORK = """
+    SELECT pid FROM pg_stat_activity WHERE datname = current_database() AND state = 'idle in transaction'
+"""
 A_WHILE_AGO = "UPDATE embedding_failure SET failed_at = failed_at - interval '1 hour'"
 RARELY = ("--look-every", "86400")
 Process = subprocess.Popen[bytes]
@@ -291,3 +300,156 @@ def test_a_worker_and_an_ingest_share_an_embedded_server(
 def test_once_fails_where_there_is_no_database(mcp_rag: Command) -> None:
     nowhere = mcp_rag.with_environment(MCP_RAG_DATABASE_URL="postgresql://localhost:1/none")
     assert "cannot be reached" in nowhere("worker", "--once", code=3).err
+
+
+def asked(url: str) -> tuple[int, Any]:
+    answer = httpx2.get(url, timeout=PATIENCE)
+    return answer.status_code, answer.json()
+
+
+async def told(url: str, lacks: list[str]) -> None:
+    """Until it says that it lacks these and nothing else."""
+
+    async def says() -> bool:
+        try:
+            return bool((await asyncio.to_thread(asked, f"{url}/readyz"))[1]["lacks"] == lacks)
+        except httpx2.TransportError:
+            return False
+
+    await eventually(says, within=PATIENCE)
+
+
+def counted(url: str) -> dict[tuple[str, ...], float]:
+    """What is told of embedding: each name with the values of its labels."""
+    return {
+        (sample.name, *sample.labels.values()): sample.value
+        for family in text_string_to_metric_families(httpx2.get(f"{url}/metrics", timeout=PATIENCE).text)
+        for sample in family.samples
+        if sample.name.startswith("mcp_rag_embedding")
+    }
+
+
+@pytest.fixture
+def probes() -> str:
+    """Where the probes of one worker shall be."""
+    return f"http://127.0.0.1:{ports.free('127.0.0.1', 0)}"
+
+
+def port_of(url: str) -> str:
+    return url.rpartition(":")[2]
+
+
+async def test_a_worker_is_ready_while_it_has_its_model_its_database_and_the_schema_of_its_version(
+    start: Start, owner: asyncpg.Connection, service: EmbeddingService, probes: str
+) -> None:
+    service.mute = True
+    start("worker", *RARELY, "--health-port", port_of(probes))
+    await told(probes, ["embedding"])
+    assert asked(f"{probes}/livez")[0] == 200
+    assert asked(f"{probes}/readyz")[0] == 503
+    assert asked(f"{probes}/health")[1]["parts"]["embedding"]["state"] == "down"
+    service.mute = False
+    await told(probes, [])
+    assert asked(f"{probes}/readyz")[0] == 200
+    health = asked(f"{probes}/health")[1]
+    assert (health["status"], set(health["parts"])) == ("ok", {"service", "database", "schema", "embedding"})
+    await owner.execute("UPDATE alembic_version SET version_num = '9999'")
+    await told(probes, ["schema"])
+
+
+async def test_a_worker_without_its_database_lives_and_is_not_ready(start: Start, mcp_rag: Command) -> None:
+    nobody, probes = (ports.free("127.0.0.1", 0) for _ in range(2))
+    nowhere = mcp_rag.with_environment(
+        MCP_RAG_DATABASE_URL=f"postgresql://postgres@127.0.0.1:{nobody}/none?sslmode=disable",
+        MCP_RAG_HEALTH_PORT=str(probes),
+    )
+    start("worker", command=nowhere)
+    await told(f"http://127.0.0.1:{probes}", ["service", "database", "schema", "embedding"])
+    assert asked(f"http://127.0.0.1:{probes}/livez")[0] == 200
+
+
+@contextmanager
+def halted(processes: list[int]) -> Iterator[None]:
+    """They do nothing while this lasts."""
+    try:
+        for pid in processes:
+            os.kill(pid, signal.SIGSTOP)
+        yield
+    finally:
+        for pid in processes:
+            os.kill(pid, signal.SIGCONT)
+
+
+async def test_a_worker_that_is_told_to_stop_is_not_ready_while_it_gives_back_what_it_has(
+    start: Start, book: Rag, owner: asyncpg.Connection, service: EmbeddingService, probes: str
+) -> None:
+    await keep(book, "long", 100)
+    service.passes = 0
+    worker = start("worker", *RARELY, "--health-port", port_of(probes), caller="stopped")
+    await eventually(lambda: asyncio.sleep(0, "stopped" in service.held), within=60)
+    await told(probes, [])
+    with halted([row["pid"] for row in await owner.fetch(AT_WORK)]):
+        worker.send_signal(signal.SIGTERM)
+        await told(probes, ["service"])
+        assert asked(f"{probes}/health")[1]["parts"]["service"]["state"] == "stopping"
+        assert worker.poll() is None
+    assert await asyncio.to_thread(worker.wait, PATIENCE) == 0
+    assert await owner.fetchval(f"SELECT ({WITH}) + ({LOCKED})") == 0
+
+
+async def test_a_worker_counts_what_it_embeds_what_it_cannot_and_when_it_had_to_wait(
+    start: Start, book: Rag, owner: asyncpg.Connection, service: EmbeddingService, probes: str
+) -> None:
+    service.poison = "hemlock"
+    start("worker", *RARELY, "--health-port", port_of(probes))
+    await told(probes, [])
+    none = counted(probes)
+    assert set(none.values()) == {0.0} and len(none) == 7
+    await keep(book, "garden", 70)
+    await book.ingest("herbs", [NewMessage(text="Two leaves of hemlock.")])
+    await eventually(lambda: owner.fetchval(f"SELECT ({WITH}) = 70"), within=60)
+
+    async def failed() -> bool:
+        return counted(probes)["mcp_rag_embedding_passages_total", "failed"] == 1
+
+    await eventually(failed, within=60)
+    now = counted(probes)
+    assert now["mcp_rag_embedding_passages_total", "embedded"] == 70
+    assert now["mcp_rag_embedding_batches_total",] >= 2
+    service.down = True
+    await keep(book, "later", 1)
+
+    async def waits() -> bool:
+        return counted(probes)["mcp_rag_embedding_interruptions_total", "model"] == 1
+
+    await eventually(waits, within=60)
+    assert counted(probes)["mcp_rag_embedding_interruptions_total", "database"] == 0
+
+
+async def test_a_worker_answers_probes_only_where_it_was_asked_to(
+    start: Start, mcp_rag: Command, book: Rag, owner: asyncpg.Connection
+) -> None:
+    unasked = mcp_rag.with_environment(MCP_RAG_HEALTH_PORT=None)
+    workers = [start("worker", *RARELY, command=unasked) for _ in range(2)]
+    await keep(book, "garden", 1)
+    await done(owner)
+    await eventually(lambda: owner.fetchval(f"SELECT count(*) = 2 {LISTENER}"), within=60)
+    assert [_listened_on(worker) for worker in workers] == [[], []]
+
+
+def _listened_on(process: Process) -> list[int]:
+    found = psutil.Process(process.pid).net_connections(kind="inet")
+    return [each.laddr.port for each in found if each.status == psutil.CONN_LISTEN]
+
+
+def test_a_port_for_the_probes_of_a_worker_that_cannot_be_had_is_refused_with_what_to_do(
+    mcp_rag: Command,
+) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = str(taken.getsockname()[1])
+        refused = mcp_rag("worker", "--health-port", port, code=2)
+        assert f"Nothing can listen on port {port}" in refused.err
+        assert "MCP_RAG_HEALTH_PORT or --health-port" in refused.err
+        # A cron job may have the settings of the others.
+        mcp_rag.with_environment(MCP_RAG_HEALTH_PORT=port)("worker", "--once")
+    assert "Leave out" in mcp_rag("worker", "--once", "--health-port", port, code=2).err
