@@ -70,13 +70,20 @@ def of_database(url: str, name: str) -> str:
     return f"{head.rpartition('/')[0]}/{name}?{query}"
 
 
+async def create_database(server: str, name: str) -> str:
+    """The URL of a new database on the server, migrated and empty."""
+    connection = await asyncpg.connect(server)
+    await connection.execute(f"CREATE DATABASE {name} TEMPLATE {TEMPLATE} STRATEGY file_copy")
+    await connection.close()
+    return of_database(server, name)
+
+
 @pytest.fixture
 async def database_url(postgres: str) -> AsyncIterator[str]:
     """A migrated, empty database of this test's own."""
     name = f"test_{uuid.uuid4().hex[:12]}"
+    yield await create_database(postgres, name)
     connection = await asyncpg.connect(postgres)
-    await connection.execute(f"CREATE DATABASE {name} TEMPLATE {TEMPLATE} STRATEGY file_copy")
-    yield of_database(postgres, name)
     await connection.execute(f"DROP DATABASE {name} WITH (FORCE)")
     await connection.close()
 
@@ -210,17 +217,15 @@ def library_url(postgres: str, embedder: Embedder, examples: Path) -> str:
 
 
 async def _make_library(postgres: str, embedder: Embedder, examples: Path) -> str:
-    connection = await asyncpg.connect(postgres)
-    await connection.execute(f"CREATE DATABASE library TEMPLATE {TEMPLATE} STRATEGY file_copy")
-    await connection.close()
-    database = Database(url=of_database(postgres, "library"))
+    url = await create_database(postgres, "library")
+    database = Database(url=url)
     await database.open()
     rag = Rag(Store(database), Borrowed(embedder))
     rag.vectors.start(work=False)
     await library.fill(rag, examples)
     await rag.vectors.close()
     await database.close()
-    return of_database(postgres, "library")
+    return url
 
 
 @pytest.fixture
