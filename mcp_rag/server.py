@@ -6,7 +6,8 @@ from contextlib import asynccontextmanager
 from typing import Any
 
 from mcp.server.mcpserver import Context, MCPServer
-from mcp.types import CallToolResult, InputRequiredResult, Tool
+from mcp.shared.exceptions import MCPError
+from mcp.types import INVALID_PARAMS, CallToolResult, GetPromptResult, InputRequiredResult, Tool
 
 from mcp_rag import __version__, resources
 from mcp_rag.capacity import Capacity
@@ -54,6 +55,25 @@ class Offer(MCPServer[CurrentRag]):
     async def list_tools(self) -> list[Tool]:
         allowed = {tool.name for tool in TOOLS if may(tool.scope)}
         return [tool for tool in await super().list_tools() if tool.name in allowed]
+
+    async def get_prompt(
+        self,
+        name: str,
+        arguments: dict[str, Any] | None = None,
+        context: Context[CurrentRag, Any] | None = None,
+    ) -> GetPromptResult | InputRequiredResult:
+        await self._refuse_prompt(name, arguments or {})
+        return await super().get_prompt(name, arguments, context)
+
+    async def _refuse_prompt(self, name: str, arguments: dict[str, Any]) -> None:
+        """Otherwise what a caller does wrong is told as a failure of the server's."""
+        known = {prompt.name: prompt.arguments or [] for prompt in await self.list_prompts()}
+        if name not in known:
+            reason = f"There is no prompt {name!r}. There are: {', '.join(known)}."
+            raise MCPError(code=INVALID_PARAMS, message=reason)
+        missing = [each.name for each in known[name] if each.required and each.name not in arguments]
+        if missing:
+            raise MCPError(code=INVALID_PARAMS, message=f"{name} needs: {', '.join(missing)}.")
 
 
 def offered(names: Sequence[str], *, only_reads: bool) -> list[RagTool]:
@@ -103,6 +123,8 @@ def create_server(
         tools=list(tools),
         lifespan=lifespan,
         log_level="WARNING",
+        # Nobody is told of changes, so nobody is to wait for them.
+        subscriptions=False,
     )
     server.capacity = capacity
     resources.register(server, readable)

@@ -110,13 +110,20 @@ def of_database(url: str, name: str) -> str:
     return f"{head.rpartition('/')[0]}/{name}?{query}"
 
 
+async def create_database(server: str, name: str) -> str:
+    """The URL of a new database on the server, migrated and empty."""
+    connection = await asyncpg.connect(server)
+    await connection.execute(f"CREATE DATABASE {name} TEMPLATE {TEMPLATE} STRATEGY file_copy")
+    await connection.close()
+    return of_database(server, name)
+
+
 @pytest.fixture
 async def database_url(postgres: str) -> AsyncIterator[str]:
     """A migrated, empty database of this test's own."""
     name = f"test_{uuid.uuid4().hex[:12]}"
+    yield await create_database(postgres, name)
     connection = await asyncpg.connect(postgres)
-    await connection.execute(f"CREATE DATABASE {name} TEMPLATE {TEMPLATE} STRATEGY file_copy")
-    yield of_database(postgres, name)
     await connection.execute(f"DROP DATABASE {name} WITH (FORCE)")
     await connection.close()
 
@@ -260,18 +267,18 @@ def library_url(postgres: str, embedder: Embedder, examples: Path, shared_folder
     with open(shared_folder / "library.lock", "w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         if dump.exists():
-            asyncio.run(_create(postgres, "library TEMPLATE template0"))
+            asyncio.run(_create_empty(postgres, "library"))
             _postgres_program("pg_restore", "--exit-on-error", "--dbname", url, dump)
         else:
-            asyncio.run(_create(postgres, f"library TEMPLATE {TEMPLATE} STRATEGY file_copy"))
+            asyncio.run(create_database(postgres, "library"))
             asyncio.run(_fill_library(url, embedder, examples))
             _postgres_program("pg_dump", "--format=custom", "--file", dump, url)
     return url
 
 
-async def _create(postgres: str, what: str) -> None:
+async def _create_empty(postgres: str, name: str) -> None:
     connection = await asyncpg.connect(postgres)
-    await connection.execute(f"CREATE DATABASE {what}")
+    await connection.execute(f"CREATE DATABASE {name} TEMPLATE template0")
     await connection.close()
 
 

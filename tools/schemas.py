@@ -1,33 +1,31 @@
 """Schemas as short as they can be said: every client pays for them with every conversation."""
 
+from collections.abc import Callable
 from typing import Any
 
 Schema = dict[str, Any]
 
 
 def compact(schema: Schema) -> Schema:
-    """The same schema without the titles that repeat names, and with "or null" said shortly."""
+    """The same schema without the titles that repeat names."""
     return {key: _compact(key, value) for key, value in schema.items() if not _is_noise(key, value)}
 
 
 def terse(schema: Schema) -> Schema:
     """An output schema whose names say enough: shapes only, for a reader who has the values before it."""
-    said = ("description", "default", "format", "required")
-    bare = {key: value for key, value in schema.items() if key not in said}
-    return {
-        key: {name: terse(part) for name, part in value.items()}
-        if key in ("properties", "$defs")
-        else terse(value)
-        if isinstance(value, dict)
-        else value
-        for key, value in bare.items()
-    }
+    said = ("description", "default", "format", "required", "additionalProperties")
+    return {key: _terse(key, value) for key, value in schema.items() if key not in said}
 
 
 def strict(schema: Schema) -> Schema:
-    """An input schema that says that it knows no other arguments, and where null is as good as absent."""
-    properties = {name: _without_null(part) for name, part in schema.get("properties", {}).items()}
-    return {**schema, "properties": properties, "additionalProperties": False}
+    """An input schema that says that it knows no other arguments, and offers what every client can send.
+
+    Null is as good as absent, and clients that know one type a schema would refuse a tool for it. The format
+    date-time wants a zone and a time of day, and the tools want neither.
+    """
+    definitions = {name: _plain(part) for name, part in schema.get("$defs", {}).items()}
+    defined = {"$defs": definitions} if definitions else {}
+    return {**_plain(schema), **defined, "additionalProperties": False}
 
 
 def _is_noise(key: str, value: Any) -> bool:
@@ -36,12 +34,23 @@ def _is_noise(key: str, value: Any) -> bool:
 
 def _compact(key: str, value: Any) -> Any:
     if key in ("properties", "$defs"):
-        parts = {name: compact(_nullable(part)) for name, part in value.items()}
+        parts = {name: compact(part) for name, part in value.items()}
         return parts if key == "properties" else {name: _unexplained(part) for name, part in parts.items()}
+    return _within(compact, value)
+
+
+def _terse(key: str, value: Any) -> Any:
+    if key in ("properties", "$defs"):
+        return {name: terse(part) for name, part in value.items()}
+    return _within(terse, value)
+
+
+def _within(change: Callable[[Schema], Schema], value: Any) -> Any:
+    """What a keyword has, the schemas in it changed."""
     if isinstance(value, dict):
-        return compact(_nullable(value))
+        return change(value)
     if isinstance(value, list):
-        return [compact(part) if isinstance(part, dict) else part for part in value]
+        return [change(part) if isinstance(part, dict) else part for part in value]
     return value
 
 
@@ -50,20 +59,14 @@ def _unexplained(definition: Schema) -> Schema:
     return {key: value for key, value in definition.items() if key != "description"}
 
 
-def _nullable(schema: Schema) -> Schema:
-    """`{"anyOf": [{"type": T}, {"type": "null"}]}` as `{"type": [T, "null"]}`."""
-    choices: list[Schema] = schema.get("anyOf", [])
-    if len(choices) != 2 or choices[1] != {"type": "null"} or "type" not in choices[0]:
-        return schema
-    others = {key: value for key, value in schema.items() if key not in ("anyOf", "default")}
-    return {**choices[0], "type": [choices[0]["type"], "null"], **others}
+def _plain(schema: Schema) -> Schema:
+    properties = {name: _plainly(part) for name, part in schema.get("properties", {}).items()}
+    return {**schema, "properties": properties}
 
 
-def _without_null(schema: Schema) -> Schema:
-    match schema.get("type"):
-        case [kind, "null"]:
-            return {**schema, "type": kind}
+def _plainly(schema: Schema) -> Schema:
     choices = [choice for choice in schema.get("anyOf", ()) if choice != {"type": "null"}]
     if len(choices) != 1:
         return schema
-    return {**choices[0], **{key: schema[key] for key in schema if key not in ("anyOf", "default")}}
+    only = {key: value for key, value in choices[0].items() if key != "format"}
+    return {**only, **{key: schema[key] for key in schema if key not in ("anyOf", "default")}}

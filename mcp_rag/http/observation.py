@@ -51,7 +51,8 @@ class Observation:
             if message["type"] == "http.response.start":
                 headers = MutableHeaders(scope=message)
                 headers[REQUEST_ID] = request_id
-                seen.status = message["status"]
+                # The SDK sends some as names, and names they would be in the log.
+                seen.status = int(message["status"])
                 seen.streams = headers.get("content-type", "").startswith("text/event-stream")
                 if seen.streams:
                     # It may last for hours, and that says nothing about how soon it was answered.

@@ -282,8 +282,6 @@ async def test_the_prompts_are_described_and_carry_their_argument(
         prompts = (await client.list_prompts()).prompts
         recall = await client.get_prompt("recall", {"topic": "the oven"})
         resume = await client.get_prompt("continue_conversation", {"conversation_id": "a/b c"})
-        with pytest.raises(MCPError):
-            await client.get_prompt("recall", {})
     assert [prompt.name for prompt in prompts] == ["recall", "continue_conversation"]
     for prompt in prompts:
         needed, *others = prompt.arguments or ()
@@ -294,3 +292,32 @@ async def test_the_prompts_are_described_and_carry_their_argument(
     assert isinstance(asked.content, TextContent) and "“the oven”" in asked.content.text
     address = Address(conversation_id="a/b c").uri
     assert isinstance(resumed.content, TextContent) and address in resumed.content.text
+
+
+@each_era
+@pytest.mark.parametrize(
+    ("name", "arguments", "told"),
+    [
+        ("recal", {"topic": "x"}, "There is no prompt 'recal'. There are: recall, continue_conversation."),
+        ("recall", {}, "recall needs: topic."),
+        ("recall", {"subject": "x"}, "recall needs: topic."),
+        ("continue_conversation", None, "continue_conversation needs: conversation_id."),
+    ],
+)
+async def test_a_prompt_that_there_is_not_or_that_lacks_its_argument_is_an_invalid_parameter(
+    mcp_server: MCPServer[Any], era: str, name: str, arguments: dict[str, str] | None, told: str
+) -> None:
+    async with Client(mcp_server, mode=era) as client:
+        with pytest.raises(MCPError) as caught:
+            await client.get_prompt(name, arguments)
+    assert (caught.value.error.code, caught.value.error.message) == (INVALID_PARAMS, told)
+
+
+@pytest.mark.parametrize("era", ["legacy", "auto"])
+async def test_no_news_are_promised_where_none_are_sent(mcp_server: MCPServer[Any], era: str) -> None:
+    async with Client(mcp_server, mode=era) as client:
+        promised = client.server_capabilities
+    assert promised.tools and promised.resources and promised.prompts and promised.completions
+    assert not (promised.resources.subscribe or promised.resources.list_changed)
+    assert not (promised.tools.list_changed or promised.prompts.list_changed)
+    assert promised.logging is None

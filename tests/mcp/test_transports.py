@@ -5,20 +5,17 @@ import os
 import signal
 import socket
 import subprocess
-import sys
 import uuid
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import AsyncExitStack, ExitStack, asynccontextmanager
-from typing import Any, Self
+from typing import Any
 
 import asyncpg
 import httpx2
 import pytest
 from mcp import ClientSession, StdioServerParameters, types
 from mcp.client import Client
-from mcp.client.sse import sse_client
 from mcp.client.stdio import stdio_client
-from mcp.client.streamable_http import streamable_http_client
 from mcp.shared.exceptions import MCPError
 from pydantic import SecretStr
 
@@ -29,13 +26,13 @@ from mcp_rag.postgres.identities import Identities
 from mcp_rag.serving import require_identification
 from mcp_rag.settings import Settings
 from tests import inspection
-from tests.conftest import TEMPLATE, of_database
+from tests.conftest import create_database
 from tests.locks import withheld
 from tests.resident import household as homes
 from tests.resident.conftest import moved_in
 from tests.resident.household import ROOT, SECONDS, Household
+from tests.serve_process import MCP_RAG, Serving
 
-MCP_RAG = [sys.executable, "-m", "mcp_rag"]
 MODERN = "2026-07-28"
 ERAS = ("legacy", MODERN)
 TOOLS = {"ingest", "search", "ask", "fetch", "list_conversations", "forget"}
@@ -47,57 +44,10 @@ CONTINUE = types.PromptReference(type="ref/prompt", name="continue_conversation"
 Connect = Callable[[], Any]
 
 
-class Serving:
-    """`mcp-rag serve` as a process of its own, from when it listens until it is told to stop."""
-
-    def __init__(self, **environment: str) -> None:
-        self.port = ports.free("127.0.0.1", 0)
-        self.process = subprocess.Popen(
-            [*MCP_RAG, "serve", "--port", str(self.port)],
-            env={**os.environ, "PYTHONPATH": str(ROOT), **environment},
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.DEVNULL,
-        )
-
-    def __enter__(self) -> Self:
-        homes.eventually(self.is_listening)
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.process.kill()
-        self.process.communicate()
-
-    def url(self, path: str) -> str:
-        return f"http://127.0.0.1:{self.port}/{path}"
-
-    def connect(self, transport: str) -> Any:
-        if transport == "sse":
-            return sse_client(self.url("sse"))
-        return streamable_http_client(self.url("mcp"))
-
-    def is_listening(self) -> bool:
-        with socket.socket() as probe:
-            return probe.connect_ex(("127.0.0.1", self.port)) == 0
-
-    async def stopped(self) -> tuple[int, bytes]:
-        """Its exit status, and what came out of stdout, after it was told to stop."""
-        out, _ = await asyncio.to_thread(self.process.communicate, timeout=SECONDS)
-        return self.process.returncode, out
-
-
 @pytest.fixture(scope="module")
 def shared_url(postgres: str) -> str:
     """A database that the tests of this file share."""
-    name = f"shared_{uuid.uuid4().hex[:12]}"
-
-    async def create() -> None:
-        connection = await asyncpg.connect(postgres)
-        await connection.execute(f"CREATE DATABASE {name} TEMPLATE {TEMPLATE} STRATEGY file_copy")
-        await connection.close()
-
-    asyncio.run(create())
-    return of_database(postgres, name)
+    return asyncio.run(create_database(postgres, f"shared_{uuid.uuid4().hex[:12]}"))
 
 
 @pytest.fixture(scope="module")
@@ -217,14 +167,29 @@ async def test_a_client_of_each_revision_is_served(
         found = await called(client, "search", query="dodo attic", conversation_id=name)
         (hit,) = found["results"]
         assert "> The dodo is in the attic." in (await called(client, "fetch", id=hit["id"]))["text"]
+        answer = await called(client, "ask", question="Where is the dodo?", conversation_id=name)
+        assert [each["quote"] for each in answer["citations"]] == ["The dodo is in the attic."]
+        (listed,) = (await called(client, "list_conversations", title=name))["conversations"]
+        assert listed["conversation_id"] == name
         (resource,) = (await client.read_resource(hit["url"])).contents
         assert isinstance(resource, types.TextResourceContents)
         assert "> The dodo is in the attic." in resource.text
         assert name in {each.name for each in (await client.list_resources()).resources}
+        templates = (await client.list_resource_templates()).resource_templates
+        assert {each.name for each in templates} == {"conversation", "message"}
+        prompts = (await client.list_prompts()).prompts
+        assert {each.name for each in prompts} == {"recall", "continue_conversation"}
         (message,) = (await client.get_prompt("recall", {"topic": "dodos"})).messages
         assert "dodos" in message.content.text
         completed = await client.complete(CONTINUE, {"name": "conversation_id", "value": name})
         assert completed.completion.values == [name]
+        forgotten = await called(client, "forget", conversation_ids=[name], dry_run=False)
+        assert forgotten["messages"] == 1
+        refused = await client.call_tool("fetch", {"id": name})
+        assert refused.is_error and f"No conversation has the id '{name}'." in told(refused)
+        with pytest.raises(MCPError) as caught:
+            await client.read_resource(hit["url"])
+        assert caught.value.error.code == types.INVALID_PARAMS
 
 
 @pytest.mark.parametrize("era", ERAS)

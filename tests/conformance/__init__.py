@@ -1,0 +1,1 @@
+"""The official conformance suite, and clients that others wrote, against the product's own processes."""

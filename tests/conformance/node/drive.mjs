@@ -1,0 +1,101 @@
+// A client of the TypeScript SDK that uses all that a server offers, and says what it got: one line of JSON a step.
+//
+// Told in JSON, as the first argument:
+//   sdk      "v1" (@modelcontextprotocol/sdk) or "v2" (@modelcontextprotocol/client)
+//   mode     "auto" for v2 to ask for the newest revision first
+//   server   {transport: "http" or "sse", url} or {transport: "stdio", command, args, env}
+//   calls    [[tool, arguments], …], in this order
+//   values   what prompts and addresses are filled in with, by name
+
+const told = JSON.parse(process.argv[2]);
+const about = { name: `foreign-${told.sdk}`, version: '1.0.0' };
+
+function say(step, got) {
+    process.stdout.write(`${JSON.stringify({ step, ...got })}\n`);
+}
+
+async function library() {
+    if (told.sdk === 'v2') {
+        return { ...(await import('@modelcontextprotocol/client')), ...(await import('@modelcontextprotocol/client/stdio')) };
+    }
+    const parts = ['index', 'streamableHttp', 'sse', 'stdio'];
+    const loaded = await Promise.all(parts.map((part) => import(`@modelcontextprotocol/sdk/client/${part}.js`)));
+    return Object.assign({}, ...loaded);
+}
+
+function transportOf(sdk, { transport, url, ...command }) {
+    if (transport === 'stdio') return new sdk.StdioClientTransport(command);
+    const Transport = transport === 'sse' ? sdk.SSEClientTransport : sdk.StreamableHTTPClientTransport;
+    return new Transport(new URL(url));
+}
+
+async function connected() {
+    const sdk = await library();
+    const options = told.mode ? { versionNegotiation: { mode: told.mode } } : {};
+    const client = new sdk.Client(about, options);
+    await client.connect(transportOf(sdk, told.server));
+    return client;
+}
+
+async function all(list, field) {
+    const found = [];
+    let cursor;
+    do {
+        const page = await list(cursor === undefined ? undefined : { cursor });
+        found.push(...page[field]);
+        cursor = page.nextCursor;
+    } while (cursor !== undefined);
+    return found;
+}
+
+function filledIn(template) {
+    return template.replace(/\{(\w+)\}/g, (_, name) => encodeURIComponent(told.values[name]));
+}
+
+async function useTools(client) {
+    const tools = await all((page) => client.listTools(page), 'tools');
+    say('tools', { names: tools.map((tool) => tool.name), schemas: tools.every((tool) => tool.outputSchema) });
+    for (const [name, args] of told.calls) {
+        // The SDK holds structuredContent against the tool's outputSchema, and throws.
+        const { isError = false, structuredContent, content } = await client.callTool({ name, arguments: args });
+        say('call', { name, isError, structuredContent, content });
+    }
+}
+
+async function readResources(client) {
+    const resources = await all((page) => client.listResources(page), 'resources');
+    const { resourceTemplates } = await client.listResourceTemplates();
+    const templates = resourceTemplates.map((each) => each.uriTemplate);
+    say('resources', { uris: resources.map((each) => each.uri), templates });
+    for (const uri of [...resources.map((each) => each.uri), ...templates.map(filledIn)]) {
+        const { contents } = await client.readResource({ uri });
+        say('read', { uri, contents });
+    }
+    for (const uri of templates) {
+        for (const [, name] of uri.matchAll(/\{(\w+)\}/g)) await complete(client, { type: 'ref/resource', uri }, name);
+    }
+}
+
+async function usePrompts(client) {
+    const prompts = await all((page) => client.listPrompts(page), 'prompts');
+    say('prompts', { names: prompts.map((prompt) => prompt.name) });
+    for (const { name, arguments: wanted = [] } of prompts) {
+        const args = Object.fromEntries(wanted.map((argument) => [argument.name, told.values[argument.name]]));
+        const { messages } = await client.getPrompt({ name, arguments: args });
+        say('prompt', { name, messages });
+        for (const argument of wanted) await complete(client, { type: 'ref/prompt', name }, argument.name);
+    }
+}
+
+async function complete(client, ref, name) {
+    const { completion } = await client.complete({ ref, argument: { name, value: told.values[name].slice(0, 3) } });
+    say('completion', { of: ref.name ?? ref.uri, argument: name, values: completion.values });
+}
+
+const client = await connected();
+say('connected', { server: client.getServerVersion(), revision: client.getNegotiatedProtocolVersion?.() });
+await useTools(client);
+await readResources(client);
+await usePrompts(client);
+await client.close();
+say('closed', {});

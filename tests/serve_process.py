@@ -1,0 +1,56 @@
+"""The product's server over HTTP, as a process of its own."""
+
+import asyncio
+import os
+import socket
+import subprocess
+import sys
+from collections.abc import Sequence
+from typing import Any, Self
+
+from mcp.client.sse import sse_client
+from mcp.client.streamable_http import streamable_http_client
+
+from mcp_rag.cli import ports
+from tests.resident.household import ROOT, SECONDS, eventually
+
+MCP_RAG = (sys.executable, "-m", "mcp_rag")
+
+
+class Serving:
+    """`mcp-rag serve` as a process of its own, from when it listens until it is told to stop."""
+
+    def __init__(self, *, command: Sequence[str] = MCP_RAG, **environment: str) -> None:
+        self.port = ports.free("127.0.0.1", 0)
+        self.process = subprocess.Popen(
+            [*command, "serve", "--port", str(self.port)],
+            env={**os.environ, "PYTHONPATH": str(ROOT), **environment},
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+        )
+
+    def __enter__(self) -> Self:
+        eventually(self.is_listening)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.process.kill()
+        self.process.communicate()
+
+    def url(self, path: str) -> str:
+        return f"http://127.0.0.1:{self.port}/{path}"
+
+    def connect(self, transport: str) -> Any:
+        if transport == "sse":
+            return sse_client(self.url("sse"))
+        return streamable_http_client(self.url("mcp"))
+
+    def is_listening(self) -> bool:
+        with socket.socket() as probe:
+            return probe.connect_ex(("127.0.0.1", self.port)) == 0
+
+    async def stopped(self) -> tuple[int, bytes]:
+        """Its exit status, and what came out of stdout, after it was told to stop."""
+        out, _ = await asyncio.to_thread(self.process.communicate, timeout=SECONDS)
+        return self.process.returncode, out
