@@ -1,7 +1,6 @@
 """What every request leaves behind: an id, a line in the log, a measurement. Never what was in it."""
 
 import re
-from dataclasses import dataclass, field
 from time import perf_counter
 from uuid import uuid4
 
@@ -10,25 +9,15 @@ from starlette.routing import BaseRoute, Mount
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from mcp_rag import log, telemetry, tracing
+from mcp_rag.tracing import Span
 
 REQUEST_ID = "X-Request-Id"
 SANE = re.compile(r"[A-Za-z0-9._:=+/@-]{1,128}")
 UNMATCHED = "unmatched"
+LEFT = 499
+"""The client left before it was answered: nginx's word for that, and no failure of ours."""
 
 lines = log.logger()
-
-
-@dataclass
-class _Seen:
-    """Of one request, so far. Whoever never answers has failed."""
-
-    begun: float = field(default_factory=perf_counter)
-    status: int = 500
-    streams: bool = False
-
-    @property
-    def seconds(self) -> float:
-        return perf_counter() - self.begun
 
 
 class Observation:
@@ -44,30 +33,61 @@ class Observation:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        request_id, seen, method = _id(scope), _Seen(), scope["method"]
+        request_id = _id(scope)
         log.begin(request_id=request_id)
-
-        async def sending(message: Message) -> None:
-            if message["type"] == "http.response.start":
-                headers = MutableHeaders(scope=message)
-                headers[REQUEST_ID] = request_id
-                # The SDK sends some as names, and names they would be in the log.
-                seen.status = int(message["status"])
-                seen.streams = headers.get("content-type", "").startswith("text/event-stream")
-                if seen.streams:
-                    # It may last for hours, and that says nothing about how soon it was answered.
-                    _measured(scope, seen)
-            await send(message)
-
-        with tracing.request(method, Headers(scope=scope)) as span:
+        exchange = _Exchange(scope, receive, send, request_id)
+        with tracing.request(scope["method"], Headers(scope=scope)) as span:
             try:
-                await self._app(scope, receive, sending)
+                await self._app(scope, exchange.receive, exchange.send)
             finally:
-                if not seen.streams:
-                    _measured(scope, seen)
-                route, ms = _route(scope), round(seen.seconds * 1000, 1)
-                tracing.answered(span, method, route, seen.status)
-                lines.info("request", method=method, route=route, status=seen.status, ms=ms)
+                exchange.end(span)
+
+
+class _Exchange:
+    """A request and its answer, as they pass. Whoever never answers has failed."""
+
+    def __init__(self, scope: Scope, receive: Receive, send: Send, request_id: str) -> None:
+        self._scope, self._receive, self._send, self._request_id = scope, receive, send, request_id
+        self._begun, self._status = perf_counter(), 500
+        self._answered = self._left = self._streams = False
+
+    async def receive(self) -> Message:
+        message = await self._receive()
+        if message["type"] == "http.disconnect" and not self._answered:
+            self._left, self._status = True, LEFT
+        return message
+
+    async def send(self, message: Message) -> None:
+        if message["type"] == "http.response.start":
+            self._begin(message)
+        await self._send(message)
+
+    def end(self, span: Span) -> None:
+        """Measured, told to who traces, and a line in the log."""
+        if not self._streams:
+            self._measured()
+        method, route, ms = self._scope["method"], _route(self._scope), round(self._seconds * 1000, 1)
+        tracing.answered(span, method, route, self._status)
+        lines.info("request", method=method, route=route, status=self._status, ms=ms)
+
+    def _begin(self, message: Message) -> None:
+        headers = MutableHeaders(scope=message)
+        headers[REQUEST_ID] = self._request_id
+        self._answered = True
+        if not self._left:
+            # The SDK sends some as names, and names they would be in the log.
+            self._status = int(message["status"])
+        self._streams = headers.get("content-type", "").startswith("text/event-stream")
+        if self._streams:
+            # It may last for hours, and that says nothing about how soon it was answered.
+            self._measured()
+
+    def _measured(self) -> None:
+        telemetry.requested(self._scope["method"], _route(self._scope), self._status, self._seconds)
+
+    @property
+    def _seconds(self) -> float:
+        return perf_counter() - self._begun
 
 
 def _id(scope: Scope) -> str:
@@ -85,7 +105,3 @@ def _route(scope: Scope) -> str:
 def _calls(route: BaseRoute) -> object:
     """What a router puts into the scope for it."""
     return route.app if isinstance(route, Mount) else getattr(route, "endpoint", None)
-
-
-def _measured(scope: Scope, seen: _Seen) -> None:
-    telemetry.requested(scope["method"], _route(scope), seen.status, seen.seconds)

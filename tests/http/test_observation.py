@@ -1,14 +1,17 @@
 """Every request has an id, which its answer, its problems and its lines in the log have too."""
 
+import asyncio
 import json
 import re
 import signal
+from collections import Counter
 from pathlib import Path
 from typing import Any
 
 import httpx2
 import pytest
 
+from mcp_rag import telemetry
 from mcp_rag.cli import ports
 from mcp_rag.postgres.database import Database
 from mcp_rag.rag import Rag
@@ -105,3 +108,28 @@ async def test_each_request_is_one_line_that_says_whose_it_was_and_nothing_of_wh
     assert "caller" not in seen[3]
     for secret in ("walrus", "tusk", "secret-name", headers["Authorization"].split()[1]):
         assert secret not in said
+
+
+@pytest.mark.parametrize("path", ["/ingest", "/mcp"])
+async def test_a_client_that_leaves_amid_its_request_is_no_failure_of_ours(
+    rag: Rag, database: Database, path: str
+) -> None:
+    async with running(rag, database) as url:
+        reader, writer = await asyncio.open_connection("127.0.0.1", int(url.rpartition(":")[2]))
+        head = [f"POST {path} HTTP/1.1", "Host: 127.0.0.1", "Content-Length: 1000", "Expect: 100-continue"]
+        kinds = ["Content-Type: application/json", "Accept: application/json, text/event-stream"]
+        before = counted(path)
+        writer.write(("\r\n".join([*head, *kinds]) + "\r\n\r\n").encode())
+        # It goes on once the server reads.
+        assert b"100 Continue" in await reader.readline()
+        writer.close()
+        await eventually(lambda: asyncio.sleep(0, counted(path) != before))
+        ((status, more),) = (counted(path) - before).items()
+    assert (status, more) == ("499", 1)
+
+
+def counted(route: str) -> Counter[str]:
+    """How often a route was answered, by status."""
+    told = telemetry.exposition()[0].decode()
+    lines = re.findall(rf'http_requests_total{{method="POST",route="{route}",status="(\d+)"}} ([\d.]+)', told)
+    return Counter({status: int(float(number)) for status, number in lines if float(number)})
