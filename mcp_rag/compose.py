@@ -230,6 +230,17 @@ class Starting(Opening, Protocol):
     async def close(self) -> None: ...
 
 
+def shared_secret(opening: Opening) -> bytes:
+    """What all processes on the database know.
+
+    Raises:
+        StoreUnavailable: it is not open yet.
+    """
+    if opening.parts is None:
+        raise StoreUnavailable
+    return opening.parts.database.secret
+
+
 class Startup:
     """The service while it starts, for doors that must answer before it has."""
 

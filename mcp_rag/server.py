@@ -1,21 +1,23 @@
 """The MCP server: the tools, resources and prompts, for whichever transport."""
 
 import re
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
+from functools import partial
 from typing import Any
 
-from mcp.server.mcpserver import Context, MCPServer
+from mcp.server.mcpserver import Context, MCPServer, RequestStateSecurity
 from mcp.shared.exceptions import MCPError
 from mcp.types import INVALID_PARAMS, CallToolResult, GetPromptResult, InputRequiredResult, Tool
 
 from mcp_rag import __version__, resources
 from mcp_rag.capacity import Capacity
-from mcp_rag.compose import Starting
+from mcp_rag.compose import Starting, shared_secret
 from mcp_rag.errors import InvalidSettings, Overloaded
 from mcp_rag.identity import may, require
 from mcp_rag.rag import Rag
 from mcp_rag.resources import CurrentRag
+from mcp_rag.sealing import Sealing
 from mcp_rag.tools import TOOLS
 from mcp_rag.tools.door import RagTool, told
 
@@ -102,9 +104,16 @@ def instructions(tools: Sequence[RagTool]) -> str:
 
 
 def create_server(
-    rag: CurrentRag, capacity: Capacity | None = None, tools: Sequence[RagTool] = TOOLS
+    rag: CurrentRag,
+    capacity: Capacity | None = None,
+    tools: Sequence[RagTool] = TOOLS,
+    secret: Callable[[], bytes] | None = None,
 ) -> MCPServer[CurrentRag]:
-    """The offer over MCP. `rag` gives the service when it is ready; listing never waits for it."""
+    """The offer over MCP. `rag` gives the service when it is ready; listing never waits for it.
+
+    Servers that know the same `secret` can go on with each other's calls, where a client is asked something
+    in the middle of one; asked for it when one is.
+    """
 
     @asynccontextmanager
     async def lifespan(_: MCPServer[CurrentRag]) -> AsyncIterator[CurrentRag]:
@@ -122,6 +131,7 @@ def create_server(
         instructions=instructions(tools),
         tools=list(tools),
         lifespan=lifespan,
+        request_state_security=RequestStateSecurity(codec=Sealing(secret)) if secret else None,
         log_level="WARNING",
         # Nobody is told of changes, so nobody is to wait for them.
         subscriptions=False,
@@ -136,6 +146,6 @@ async def serving(startup: Starting, tools: Sequence[RagTool]) -> AsyncIterator[
     """A server that answers at once, while its database and its model start."""
     startup.begin()
     try:
-        yield create_server(startup.rag, tools=tools)
+        yield create_server(startup.rag, tools=tools, secret=partial(shared_secret, startup))
     finally:
         await startup.close()

@@ -20,7 +20,7 @@ from starlette.responses import JSONResponse
 
 from mcp_rag import __version__
 from mcp_rag.capacity import Capacity
-from mcp_rag.compose import Starting, Startup, traced
+from mcp_rag.compose import Starting, Startup, shared_secret, traced
 from mcp_rag.errors import InvalidSettings, RagError
 from mcp_rag.http import bulk, documentation, health, hosts, openapi, problems, rest, sse
 from mcp_rag.http.addresses import KeepSlashes
@@ -86,7 +86,9 @@ def create_app(startup: Starting, settings: Settings, leave: Leave | None = None
     )
     capacity = Capacity(settings.calls_at_once, settings.calls_waiting)
     offer = offered(settings.tools, only_reads=settings.read_only)
-    transports = _over_mcp(create_server(admission.rag, capacity, offer), settings, leave)
+    transports = _over_mcp(
+        create_server(admission.rag, capacity, offer, partial(shared_secret, startup)), settings, leave
+    )
     vitals = create_vitals(startup, settings)
     app = FastAPI(
         title="mcp-rag",

@@ -1,6 +1,7 @@
 """Connections: a pool for the application's role, and the way back after the server went away."""
 
 import asyncio
+import hmac
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from typing import Any
@@ -11,6 +12,7 @@ from pgvector.asyncpg import register_vector
 
 from mcp_rag import telemetry
 from mcp_rag.errors import StoreUnavailable
+from mcp_rag.identity import DEFAULT_TENANT
 from mcp_rag.postgres import schema
 from mcp_rag.postgres.embedded import EmbeddedServer
 from mcp_rag.postgres.failures import translated
@@ -64,6 +66,7 @@ class Database:
         self._owner_url = owner_url or url
         self._pool_size = pool_size
         self._pool: asyncpg.Pool[asyncpg.Record] | None = None
+        self._secret: bytes | None = None
 
     @property
     def url(self) -> str:
@@ -73,6 +76,17 @@ class Database:
     @property
     def owner_url(self) -> str:
         return self._owner_url
+
+    @property
+    def secret(self) -> bytes:
+        """32 bytes that all processes on this database know, and nobody else.
+
+        Raises:
+            StoreUnavailable: it was not opened yet.
+        """
+        if self._secret is None:
+            raise StoreUnavailable
+        return self._secret
 
     @property
     def name(self) -> str:
@@ -99,6 +113,8 @@ class Database:
                 connection_class=Told,
                 server_settings=SESSION,
             )
+            async with self._pool.acquire() as connection, connection.transaction(readonly=True):
+                self._secret = await self._shared_secret(connection)
         telemetry.pool_opened(self._pool_size)
 
     async def close(self) -> None:
@@ -169,6 +185,11 @@ class Database:
         # The embedded server died, or its last other user took it down: ours to start again.
         await self._start(self._server)
         return await asyncpg.connect(*args, **kwargs)
+
+    async def _shared_secret(self, connection: Connection) -> bytes:
+        await connection.execute(sql("set_tenant"), DEFAULT_TENANT)
+        key = await connection.fetchval(sql("tombstone_key"), DEFAULT_TENANT)
+        return hmac.digest(key, b"mcp-rag: known to all processes", "sha256")
 
     async def _start(self, server: EmbeddedServer) -> None:
         starting = asyncio.create_task(asyncio.to_thread(server.start))
