@@ -6,6 +6,7 @@ import socket
 import subprocess
 import sys
 from collections.abc import Sequence
+from contextlib import ExitStack
 from typing import Any, Self
 
 from mcp.client.sse import sse_client
@@ -15,6 +16,8 @@ from mcp_rag.cli import ports
 from tests.resident.household import ROOT, SECONDS, eventually
 
 MCP_RAG = (sys.executable, "-m", "mcp_rag")
+START = 90.0
+"""Seconds until it listens, on a machine that does much else."""
 
 
 class Serving:
@@ -31,7 +34,10 @@ class Serving:
         )
 
     def __enter__(self) -> Self:
-        eventually(self.is_listening)
+        with ExitStack() as stack:
+            stack.push(self.__exit__)
+            eventually(self.is_listening, within=START)
+            stack.pop_all()
         return self
 
     def __exit__(self, *_: object) -> None:

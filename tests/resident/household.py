@@ -22,9 +22,9 @@ SECONDS = 120.0
 T = TypeVar("T")
 
 
-def eventually(condition: Callable[[], T | None]) -> T:
-    """The first true value of the condition."""
-    until = time.monotonic() + SECONDS
+def eventually(condition: Callable[[], T | None], *, within: float = SECONDS) -> T:
+    """The first true value of the condition; fail if there is none in time, in seconds."""
+    until = time.monotonic() + within
     while not (value := condition()):
         assert time.monotonic() < until, "it did not come true in time"
         time.sleep(0.005)
