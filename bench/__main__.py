@@ -24,6 +24,7 @@ from bench import (
     service,
     stdio,
     stores,
+    tenants,
 )
 from bench.by_hand import connected
 from bench.corpus import Corpus
@@ -50,6 +51,8 @@ class Extent:
     ingested: int
     answered: int
     """Passages of the store that answers are made from."""
+    pairs: int
+    """Times that a tenant asks for what another has, and for what nobody has."""
     rounds: int
     compared: int
     """Questions whose nearest passages are also looked for by an exact scan."""
@@ -61,14 +64,29 @@ WHOLE = Extent(
     questions=160,
     ingested=100,
     answered=1_000,
+    pairs=3_000,
     rounds=7,
     compared=100,
 )
 SCALE = Extent(
-    passages=(100_000, 1_000_000), sample=2_400, questions=100, ingested=0, answered=0, rounds=0, compared=50
+    passages=(100_000, 1_000_000),
+    sample=2_400,
+    questions=100,
+    ingested=0,
+    answered=0,
+    pairs=0,
+    rounds=0,
+    compared=50,
 )
 QUICK = Extent(
-    passages=(1_000, 5_000), sample=200, questions=40, ingested=30, answered=100, rounds=3, compared=20
+    passages=(1_000, 5_000),
+    sample=200,
+    questions=40,
+    ingested=30,
+    answered=100,
+    pairs=40,
+    rounds=3,
+    compared=20,
 )
 INTERRUPTED = 130
 
@@ -115,6 +133,9 @@ async def _measure_stores(
             measured += await answers.measure(url, told, embedder, size=extent.answered, progress=say)
         if "service" in wanted:
             measured += await service.measure(url, told, embedder, size=extent.answered, progress=say)
+            measured += await tenants.measure(
+                url, told, embedder, size=extent.answered, pairs=extent.pairs, progress=say
+            )
         if set(IN_STORES) & set(wanted):
             measured += await _measure_filled(wanted, extent, told, embedder, url, say)
         return measured
