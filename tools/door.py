@@ -19,7 +19,7 @@ from mcp_rag.errors import AccessDenied, InvalidInput, NotAllowed, NotFound, Rag
 from mcp_rag.identity import Scope, require
 from mcp_rag.rag import Rag
 from mcp_rag.telemetry import ToolCall
-from mcp_rag.tools.schemas import compact, strict, terse
+from mcp_rag.tools.schemas import compact, inlined, strict, terse
 
 
 async def current_rag(ctx: Context[Any, Any]) -> Rag:
@@ -93,10 +93,10 @@ def offer(function: Callable[..., Any], *, title: str, annotations: ToolAnnotati
     """A function as a tool: its docstring is what a model reads, its signature is the schema."""
     tool = Tool.from_function(function, title=title, annotations=annotations)
     if tool.fn_metadata.output_schema is not None:
-        tool.fn_metadata.output_schema = terse(compact(tool.fn_metadata.output_schema))
+        tool.fn_metadata.output_schema = terse(compact(inlined(tool.fn_metadata.output_schema)))
     parts = {name: getattr(tool, name) for name in Tool.model_fields}
     parts["description"] = " ".join(inspect.cleandoc(tool.description).split())
-    parts["parameters"] = strict(compact(tool.parameters))
+    parts["parameters"] = strict(compact(inlined(tool.parameters)))
     parts["fn_metadata"] = Arguments(**dict(tool.fn_metadata))
     return RagTool(**parts, scope=scope)
 

@@ -10,7 +10,7 @@ from mcp_rag.tools.door import Service
 
 async def forget(
     rag: Service,
-    conversation_ids: Annotated[list[str] | None, Field(description="Which to forget, whole.")] = None,
+    conversation_ids: Annotated[list[str] | None, Field(description="Ids of those to forget, whole.")] = None,
     position: Annotated[
         int | None, Field(ge=0, lt=10**9, description="Only this message of the one named.")
     ] = None,

@@ -18,7 +18,7 @@ async def ingest(
     content: Annotated[str | None, Field(description="One text, instead of messages.")] = None,
     messages: Annotated[list[NewMessage] | None, Field(description="Messages, oldest first.")] = None,
     title: str | None = None,
-    source: Annotated[str | None, Field(description="Where it is from, e.g. 'claude'.")] = None,
+    source: Annotated[str | None, Field(description="Where it came from, e.g. 'claude'.")] = None,
     tags: list[str] | None = None,
     kind: Annotated[
         Kind | None, Field(description="A 'document' is replaced when sent again; a 'chat' grows.")
@@ -28,7 +28,7 @@ async def ingest(
     """Store a conversation, note or document, only when the user asks to keep or remember it.
 
     Safe to repeat: what is stored stays, an edited message (same message_id) is replaced,
-    and the receipt says what was added, updated, unchanged and skipped. Found by `search` at once.
+    and the receipt says what was added, updated, unchanged and skipped.
     """
     if (content is None) == (messages is None):
         raise InvalidInput("Both or neither of content and messages are given.", remedy="Give one of them.")

@@ -10,44 +10,79 @@ def compact(schema: Schema) -> Schema:
     return {key: _compact(key, value) for key, value in schema.items() if not _is_noise(key, value)}
 
 
+def inlined(schema: Schema) -> Schema:
+    """The same schema without `$ref` and `$defs`, which some services with models refuse."""
+    definitions = schema.get("$defs", {})
+    bare = {key: value for key, value in schema.items() if key != "$defs"}
+    return {key: _inlined(value, definitions) for key, value in bare.items()}
+
+
 def terse(schema: Schema) -> Schema:
-    """An output schema whose names say enough: shapes only, for a reader who has the values before it."""
-    said = ("description", "default", "format", "required")
-    bare = {key: value for key, value in schema.items() if key not in said}
-    return {
-        key: {name: terse(part) for name, part in value.items()}
-        if key in ("properties", "$defs")
-        else terse(value)
-        if isinstance(value, dict)
-        else value
-        for key, value in bare.items()
-    }
+    """An output schema whose names say enough: shapes only, for a reader who has the values before it.
+
+    Where it is one object or another, it is one with the properties of both. An object that is no item of a
+    list is bookkeeping, and is not described.
+    """
+    said = ("description", "default", "format", "required", "additionalProperties")
+    bare = {key: value for key, value in _joined(schema).items() if key not in said}
+    if "properties" in bare:
+        bare["properties"] = {name: _shape(part) for name, part in bare["properties"].items()}
+    return bare
 
 
 def strict(schema: Schema) -> Schema:
     """An input schema that says that it knows no other arguments, and where null is as good as absent."""
-    properties = {name: _without_null(part) for name, part in schema.get("properties", {}).items()}
-    return {**schema, "properties": properties, "additionalProperties": False}
+    return {**_argument(schema), "additionalProperties": False}
 
 
 def _is_noise(key: str, value: Any) -> bool:
     return (key == "title" and isinstance(value, str)) or (key == "additionalProperties" and value is False)
 
 
+def _inlined(value: Any, definitions: Schema) -> Any:
+    if isinstance(value, list):
+        return [_inlined(part, definitions) for part in value]
+    if not isinstance(value, dict):
+        return value
+    if "$ref" not in value:
+        return {key: _inlined(part, definitions) for key, part in value.items()}
+    # Its docstring is for who reads the code: the descriptions of its fields stay.
+    named = definitions[value["$ref"].rpartition("/")[2]]
+    others = {key: part for key, part in value.items() if key != "$ref"}
+    return {**{key: _inlined(named[key], definitions) for key in named if key != "description"}, **others}
+
+
+def _joined(schema: Schema) -> Schema:
+    choices: list[Schema] = schema.get("anyOf", [])
+    if not all("properties" in choice for choice in choices):
+        return schema
+    others = {key: value for key, value in schema.items() if key != "anyOf"}
+    properties: Schema = dict(others.get("properties", {}))
+    for choice in choices:
+        for name, part in choice["properties"].items():
+            same = part == properties.get(name, part)
+            properties[name] = part if same else {"type": part["type"]}
+    return {**others, "properties": properties} if choices else schema
+
+
+def _shape(schema: Schema) -> Schema:
+    kind = schema.get("type")
+    if "items" in schema:
+        items = terse(schema["items"])
+        return {"items": items, "type": kind} if "properties" in items else {"type": kind}
+    if "object" in (kind if isinstance(kind, list) else [kind]):
+        return {"type": kind}
+    return {"enum": schema["enum"]} if "enum" in schema else terse(schema)
+
+
 def _compact(key: str, value: Any) -> Any:
-    if key in ("properties", "$defs"):
-        parts = {name: compact(_nullable(part)) for name, part in value.items()}
-        return parts if key == "properties" else {name: _unexplained(part) for name, part in parts.items()}
+    if key == "properties":
+        return {name: compact(_nullable(part)) for name, part in value.items()}
     if isinstance(value, dict):
         return compact(_nullable(value))
     if isinstance(value, list):
         return [compact(part) if isinstance(part, dict) else part for part in value]
     return value
-
-
-def _unexplained(definition: Schema) -> Schema:
-    """A part of a schema without its docstring: the descriptions of its fields stay."""
-    return {key: value for key, value in definition.items() if key != "description"}
 
 
 def _nullable(schema: Schema) -> Schema:
@@ -57,6 +92,17 @@ def _nullable(schema: Schema) -> Schema:
         return schema
     others = {key: value for key, value in schema.items() if key not in ("anyOf", "default")}
     return {**choices[0], "type": [choices[0]["type"], "null"], **others}
+
+
+def _argument(schema: Schema) -> Schema:
+    """Without null, and without what nobody needs told: what a time is, and the most a position can be."""
+    told = ("format", "exclusiveMaximum")
+    bare = {key: value for key, value in _without_null(schema).items() if key not in told}
+    if "properties" in bare:
+        bare["properties"] = {name: _argument(part) for name, part in bare["properties"].items()}
+    if "items" in bare:
+        bare["items"] = _argument(bare["items"])
+    return bare
 
 
 def _without_null(schema: Schema) -> Schema:
