@@ -95,6 +95,33 @@ def _progress(event: Sources | Delta) -> str:
 
 
 def _answer(answer: Answer) -> CallToolResult:
+    """With quotes that are cut where they are too long together; the text too, where a model writes so much."""
+    shorter = [answer, *(_quoting(answer, length) for length in (300, 150, 80))]
+    within = rendering.first_fitting(map(_answered, shorter), rendering.DEFAULT)
+    cut = (shorter[-1].model_copy(update={"text": _begun(answer.text, n)}) for n in (12_000, 6_000, 3_000))
+    return rendering.first_fitting((within, *map(_answered, cut)), rendering.MOST)
+
+
+def _quoting(answer: Answer, length: int) -> Answer:
+    """The beginning of a quote stands in the message as the whole does."""
+    citations = (c.model_copy(update={"quote": _beginning(c.quote, length)}) for c in answer.citations)
+    return answer.model_copy(update={"citations": tuple(citations)})
+
+
+def _beginning(text: str, length: int) -> str:
+    """Whole words of it, where it has words."""
+    if len(text) <= length:
+        return text
+    return text[: length + 1].rsplit(maxsplit=1)[0][:length]
+
+
+def _begun(text: str, length: int) -> str:
+    return (
+        text if len(text) <= length else f"{_beginning(text, length)}… [{len(text) - length} characters more]"
+    )
+
+
+def _answered(answer: Answer) -> CallToolResult:
     sources = [
         f"[{c.n}] {rendering.headline(c.title, c.speaker, rendering.day(c.date), c.uri)}"
         for c in answer.citations
@@ -104,6 +131,13 @@ def _answer(answer: Answer) -> CallToolResult:
 
 
 def _no_answer(miss: NoAnswer) -> CallToolResult:
+    """With as many of the nearest misses as there is room for."""
+    fewer = (miss.nearest[:count] for count in range(len(miss.nearest), -1, -1))
+    shorter = (miss.model_copy(update={"nearest": nearest}) for nearest in fewer)
+    return rendering.first_fitting(map(_missed, shorter), rendering.DEFAULT)
+
+
+def _missed(miss: NoAnswer) -> CallToolResult:
     lines = [f"Not in the store: {miss.reason}", *_notice(miss)]
     if miss.nearest:
         lines.append(f"Nearest misses. {rendering.QUOTED}")

@@ -9,7 +9,7 @@ from mcp_rag.tools import rendering
 from mcp_rag.tools.door import Service
 
 SHOWN = 10
-"""Skipped messages that the text names; the structured content has them all."""
+"""Skipped messages that the text names; the structured content has as many as there is room for."""
 
 
 async def ingest(
@@ -36,7 +36,15 @@ async def ingest(
     receipt = await rag.ingest(
         conversation_id, sent, title=title, source=source, tags=tags, kind=kind, restore=restore
     )
-    return rendering.result(receipt, _told(receipt))
+    return _render(receipt)
+
+
+def _render(receipt: Receipt) -> CallToolResult:
+    """The text counts what was skipped, also where not all of it is named."""
+    told, skipped = _told(receipt), receipt.skipped
+    named = (skipped[:count] for count in (len(skipped), 100, SHOWN, 0))
+    shorter = (receipt.model_copy(update={"skipped": some}) for some in named)
+    return rendering.first_fitting((rendering.result(each, told) for each in shorter), rendering.MOST)
 
 
 def _told(receipt: Receipt) -> str:
