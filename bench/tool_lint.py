@@ -1,6 +1,6 @@
 """`python -m bench.tool_lint`: what a model reads of the tools, checked without a model.
 
-Tokens are counted by `rendering.tokens`, by which results keep to `max_tokens` too: one for 3.5 characters. It
+Tokens are counted by `rendering.tokens`, by which results keep to `max_tokens`: one for 3.5 characters. It
 errs high: five real tokenizers (docs/tools.md) make one of 4.0 to 4.3 characters of this payload.
 """
 

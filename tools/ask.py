@@ -95,11 +95,16 @@ def _progress(event: Sources | Delta) -> str:
 
 
 def _answer(answer: Answer) -> CallToolResult:
-    """With quotes that are cut where they are too long together; the text too, where a model writes so much."""
+    """With quotes that are cut where they are too long together; and then the text, if it is made of them.
+
+    A text that a model wrote is as long as whoever set that up wants it, up to what any result may have.
+    """
     shorter = [answer, *(_quoting(answer, length) for length in (300, 150, 80))]
     within = rendering.first_fitting(map(_answered, shorter), rendering.DEFAULT)
-    cut = (shorter[-1].model_copy(update={"text": _begun(answer.text, n)}) for n in (12_000, 6_000, 3_000))
-    return rendering.first_fitting((within, *map(_answered, cut)), rendering.MOST)
+    budget = rendering.MOST if answer.account.model else rendering.DEFAULT
+    lengths = (12_000, 6_000, 3_000, 2_000, 1_000, 500)
+    cut = (shorter[-1].model_copy(update={"text": _begun(answer.text, length)}) for length in lengths)
+    return rendering.first_fitting((within, *map(_answered, cut)), budget)
 
 
 def _quoting(answer: Answer, length: int) -> Answer:
@@ -116,9 +121,8 @@ def _beginning(text: str, length: int) -> str:
 
 
 def _begun(text: str, length: int) -> str:
-    return (
-        text if len(text) <= length else f"{_beginning(text, length)}… [{len(text) - length} characters more]"
-    )
+    part = _beginning(text, length)
+    return text if part == text else f"{part}… [{len(text) - len(part)} characters more]"
 
 
 def _answered(answer: Answer) -> CallToolResult:

@@ -9,7 +9,7 @@ from mcp_rag.tools.door import Service
 from mcp_rag.tools.parameters import Cursor, Since, Source, Tags, Until
 
 LISTED = 20
-"""Conversations of a page. Of fewer, where their names are so long that they do not fit: the cursor goes on there."""
+"""Conversations of a page; fewer, where so many do not fit. The cursor goes on where it ends."""
 
 
 async def list_conversations(

@@ -1,4 +1,4 @@
-"""Calls that fit what is expected, made of the expectation alone: what a model that is always right would call."""
+"""Calls that fit what is expected, made of it alone: what a model that is always right would call."""
 
 import json
 from collections.abc import Mapping
