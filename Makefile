@@ -12,7 +12,7 @@ SETS := $(patsubst %/corpus.jsonl,%,$(wildcard $(DATA)/*/corpus.jsonl))
 # Suites that need what the others do not, or take minutes: each has a target of its own.
 OTHERS := torch or provider or fuzz or operations or conformance
 
-.PHONY: help demo test test-slow test-fuzz test-torch test-oidc test-operations test-conformance check fix bench bench-scale eval clean
+.PHONY: help demo test test-slow test-fuzz test-torch test-oidc test-operations test-conformance check fix bench bench-scale eval eval-tools clean
 
 help: ## Show what there is
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -68,11 +68,12 @@ test-operations: .venv/developing ## Run the tests beside a real proxy and a rea
 test-conformance: .venv/developing $(FOREIGN)/node_modules/installed ## Run the official MCP suite and foreign clients (needs npm)
 	$(BIN)/python -m pytest -n 2 --dist loadfile -m conformance tests/conformance
 
-check: .venv/developing ## Style, types and the direction of imports
+check: .venv/developing ## Style, types, the direction of imports, and what a model reads of the tools
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+	$(BIN)/python -m bench.tool_lint
 
 fix: .venv/developing ## Put right what ruff can
 	$(BIN)/ruff check --fix .
@@ -83,6 +84,9 @@ bench: .venv/developing ## Measure, print a table, write bench.json
 
 bench-scale: .venv/developing ## Measure a million passages (PASSAGES="1000 10000" others), write bench-scale.json
 	$(BIN)/python -m bench --scale --out bench-scale.json $(if $(PASSAGES),--passages $(PASSAGES))
+
+eval-tools: .venv/developing ## Ask the configured model which tools it would call (a call a turn; may cost)
+	$(BIN)/python -m bench.picks
 
 eval: $(if $(SETS),.venv/developing) ## Measure how well known answers are found, on the open sets in DATA
 ifeq ($(SETS),)

@@ -71,12 +71,10 @@ def _is_position(text: str) -> bool:
 class NewMessage(Frozen):
     """A message as its caller gives it."""
 
-    text: str = Field(description="What was said or written, word for word.")
-    speaker: str | None = Field(None, description="Who said it, e.g. a name, 'user' or 'assistant'.")
+    text: str = Field(description="Word for word.")
+    speaker: str | None = Field(None, description="A name, 'user' or 'assistant'.")
     sent_at: datetime | None = Field(None, description="When, ISO 8601. UTC when no zone is given.")
-    message_id: str | None = Field(
-        None, description="The caller's own id; makes an edited message replace its old text."
-    )
+    message_id: str | None = Field(None, description="Your own id: an edited message replaces the old.")
 
 
 class NewConversation(Frozen):

@@ -146,8 +146,8 @@ class Settings(BaseSettings):
         8081,
         ge=0,
         le=65535,
-        description="Port for probes and metrics: /health, /livez, /readyz, /version, /metrics. `serve` has it "
-        "unasked, `worker` and `stdio` where it is set. 0: none.",
+        description="Port for probes and metrics: /health, /livez, /readyz, /version, /metrics. `serve` has "
+        "it unasked, `worker` and `stdio` where it is set. 0: none.",
     )
     metrics_tenants: int = Field(
         20,

@@ -11,7 +11,14 @@ import pytest
 from tests import docs_tables
 
 ROOT = Path(__file__).parent.parent
-DOCUMENTS = ("README.md", "CONTRIBUTING.md", "docs/benchmarks.md", "docs/service.md", "docs/workers.md")
+DOCUMENTS = (
+    "README.md",
+    "CONTRIBUTING.md",
+    "docs/benchmarks.md",
+    "docs/service.md",
+    "docs/tools.md",
+    "docs/workers.md",
+)
 ASK = """localhost:8080/ask --json '{"question": "When do we open?"}'"""
 NOT_RUN = {
     "make demo": ".ci/run runs it from a clean checkout",
@@ -20,6 +27,8 @@ NOT_RUN = {
     "make eval": "the sets are not shipped; tests/cli/test_evaluate.py runs the command on small ones",
     "mcp-rag eval FOLDER --by-category --answers --out run.trec": "likewise",
     "mcp-rag eval FOLDER --compare run.trec": "likewise",
+    "make eval-tools": "it needs a model; tests/bench/test_picks.py runs what it runs",
+    "python -m bench.picks --limit 20 --at-least 0.8 --json": "likewise",
     "make fix": "it changes the checkout",
     "export MCP_RAG_ANTHROPIC_API_KEY=sk-ant-...": "it needs a key; tests/answering speaks the protocol",
     "export MCP_RAG_OPENAI_URL=http://localhost:11434/v1 MCP_RAG_OPENAI_MODEL=qwen3:8b": "it needs Ollama",

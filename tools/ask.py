@@ -95,6 +95,37 @@ def _progress(event: Sources | Delta) -> str:
 
 
 def _answer(answer: Answer) -> CallToolResult:
+    """With quotes that are cut where they are too long together; and then the text, if it is made of them.
+
+    A text that a model wrote is as long as whoever set that up wants it, up to what any result may have.
+    """
+    shorter = [answer, *(_quoting(answer, length) for length in (300, 150, 80))]
+    within = rendering.first_fitting(map(_answered, shorter), rendering.DEFAULT)
+    budget = rendering.MOST if answer.account.model else rendering.DEFAULT
+    lengths = (12_000, 6_000, 3_000, 2_000, 1_000, 500)
+    cut = (shorter[-1].model_copy(update={"text": _begun(answer.text, length)}) for length in lengths)
+    return rendering.first_fitting((within, *map(_answered, cut)), budget)
+
+
+def _quoting(answer: Answer, length: int) -> Answer:
+    """The beginning of a quote stands in the message as the whole does."""
+    citations = (c.model_copy(update={"quote": _beginning(c.quote, length)}) for c in answer.citations)
+    return answer.model_copy(update={"citations": tuple(citations)})
+
+
+def _beginning(text: str, length: int) -> str:
+    """Whole words of it, where it has words."""
+    if len(text) <= length:
+        return text
+    return text[: length + 1].rsplit(maxsplit=1)[0][:length]
+
+
+def _begun(text: str, length: int) -> str:
+    part = _beginning(text, length)
+    return text if part == text else f"{part}… [{len(text) - len(part)} characters more]"
+
+
+def _answered(answer: Answer) -> CallToolResult:
     sources = [
         f"[{c.n}] {rendering.headline(c.title, c.speaker, rendering.day(c.date), c.uri)}"
         for c in answer.citations
@@ -104,6 +135,13 @@ def _answer(answer: Answer) -> CallToolResult:
 
 
 def _no_answer(miss: NoAnswer) -> CallToolResult:
+    """With as many of the nearest misses as there is room for."""
+    fewer = (miss.nearest[:count] for count in range(len(miss.nearest), -1, -1))
+    shorter = (miss.model_copy(update={"nearest": nearest}) for nearest in fewer)
+    return rendering.first_fitting(map(_missed, shorter), rendering.DEFAULT)
+
+
+def _missed(miss: NoAnswer) -> CallToolResult:
     lines = [f"Not in the store: {miss.reason}", *_notice(miss)]
     if miss.nearest:
         lines.append(f"Nearest misses. {rendering.QUOTED}")

@@ -1,7 +1,6 @@
 """How a call comes in: the service it is given, and how what went wrong is told to a model."""
 
 import inspect
-import json
 from collections.abc import Callable
 from contextvars import ContextVar
 from typing import Annotated, Any, Literal, get_args
@@ -20,7 +19,8 @@ from mcp_rag.identity import Scope, require
 from mcp_rag.log import request_id
 from mcp_rag.rag import Rag
 from mcp_rag.telemetry import ToolCall
-from mcp_rag.tools.schemas import compact, strict, terse
+from mcp_rag.tools import rendering
+from mcp_rag.tools.schemas import compact, inlined, strict, terse
 
 
 async def current_rag(ctx: Context[Any, Any]) -> Rag:
@@ -55,6 +55,7 @@ class RagTool(Tool):
     async def run(
         self, arguments: dict[str, Any], context: Context[Any, Any], convert_result: bool = False
     ) -> Any:
+        rendering.as_json.set(_is_chatgpt(context))
         with telemetry.tool_call(self.name) as call:
             try:
                 require(self.scope)
@@ -72,7 +73,7 @@ class RagTool(Tool):
                     return _refused(_invalid(error.__cause__), call)
                 raise
             call.outcome = "ok"
-        return _for_chatgpt(result) if _is_chatgpt(context) else result
+        return result
 
     async def _run(self, arguments: dict[str, Any], context: Context[Any, Any], convert_result: bool) -> Any:
         """Once more without the client's model, where the client or its user declines to lend it."""
@@ -97,10 +98,10 @@ def offer(function: Callable[..., Any], *, title: str, annotations: ToolAnnotati
     """A function as a tool: its docstring is what a model reads, its signature is the schema."""
     tool = Tool.from_function(function, title=title, annotations=annotations)
     if tool.fn_metadata.output_schema is not None:
-        tool.fn_metadata.output_schema = terse(compact(tool.fn_metadata.output_schema))
+        tool.fn_metadata.output_schema = terse(compact(inlined(tool.fn_metadata.output_schema)))
     parts = {name: getattr(tool, name) for name in Tool.model_fields}
     parts["description"] = " ".join(inspect.cleandoc(tool.description).split())
-    parts["parameters"] = strict(compact(tool.parameters))
+    parts["parameters"] = strict(compact(inlined(tool.parameters)))
     parts["fn_metadata"] = Arguments(**dict(tool.fn_metadata))
     return RagTool(**parts, scope=scope)
 
@@ -134,11 +135,3 @@ def _invalid(error: ValidationError) -> InvalidInput:
 def _is_chatgpt(context: Context[Any, Any]) -> bool:
     params = context.request_context.session.client_params
     return params is not None and params.client_info.name.lower().startswith(("openai", "chatgpt"))
-
-
-def _for_chatgpt(result: CallToolResult) -> CallToolResult:
-    """ChatGPT's connectors read one JSON text block and nothing else."""
-    if result.is_error or result.structured_content is None:
-        return result
-    text = json.dumps(result.structured_content, ensure_ascii=False)
-    return result.model_copy(update={"content": [TextContent(type="text", text=text)]})

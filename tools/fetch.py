@@ -29,7 +29,7 @@ async def fetch(
     first: Annotated[
         int | None, Field(ge=0, lt=10**9, description="Read on from here: next_position of the part before.")
     ] = None,
-    max_tokens: MaxTokens = 4000,
+    max_tokens: MaxTokens = rendering.DEFAULT,
 ) -> Annotated[CallToolResult, Fetched]:
     """Read a conversation, or a message with what was said around it, word for word.
 

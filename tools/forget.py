@@ -10,7 +10,7 @@ from mcp_rag.tools.door import Service
 
 async def forget(
     rag: Service,
-    conversation_ids: Annotated[list[str] | None, Field(description="Which to forget, whole.")] = None,
+    conversation_ids: Annotated[list[str] | None, Field(description="Ids of those to forget, whole.")] = None,
     position: Annotated[
         int | None, Field(ge=0, lt=10**9, description="Only this message of the one named.")
     ] = None,
@@ -25,7 +25,15 @@ async def forget(
     receipt = await rag.forget(
         conversation_ids=conversation_ids, source=source, position=position, dry_run=dry_run
     )
-    return rendering.result(receipt, _told(receipt))
+    return _render(receipt)
+
+
+def _render(receipt: Erasure) -> CallToolResult:
+    """The text counts the conversations, also where there are too many to name them all."""
+    told, ids = _told(receipt), receipt.conversation_ids
+    named = (ids[:count] for count in (len(ids), 300, 100, 10))
+    shorter = (receipt.model_copy(update={"conversation_ids": some}) for some in named)
+    return rendering.first_fitting((rendering.result(each, told) for each in shorter), rendering.MOST)
 
 
 def _told(receipt: Erasure) -> str:

@@ -9,7 +9,7 @@ from mcp_rag.tools import rendering
 from mcp_rag.tools.door import Service
 
 SHOWN = 10
-"""Skipped messages that the text names; the structured content has them all."""
+"""Skipped messages that the text names; the structured content has as many as there is room for."""
 
 
 async def ingest(
@@ -18,7 +18,7 @@ async def ingest(
     content: Annotated[str | None, Field(description="One text, instead of messages.")] = None,
     messages: Annotated[list[NewMessage] | None, Field(description="Messages, oldest first.")] = None,
     title: str | None = None,
-    source: Annotated[str | None, Field(description="Where it is from, e.g. 'claude'.")] = None,
+    source: Annotated[str | None, Field(description="Where it came from, e.g. 'claude'.")] = None,
     tags: list[str] | None = None,
     kind: Annotated[
         Kind | None, Field(description="A 'document' is replaced when sent again; a 'chat' grows.")
@@ -28,7 +28,7 @@ async def ingest(
     """Store a conversation, note or document, only when the user asks to keep or remember it.
 
     Safe to repeat: what is stored stays, an edited message (same message_id) is replaced,
-    and the receipt says what was added, updated, unchanged and skipped. Found by `search` at once.
+    and the receipt says what was added, updated, unchanged and skipped.
     """
     if (content is None) == (messages is None):
         raise InvalidInput("Both or neither of content and messages are given.", remedy="Give one of them.")
@@ -36,7 +36,15 @@ async def ingest(
     receipt = await rag.ingest(
         conversation_id, sent, title=title, source=source, tags=tags, kind=kind, restore=restore
     )
-    return rendering.result(receipt, _told(receipt))
+    return _render(receipt)
+
+
+def _render(receipt: Receipt) -> CallToolResult:
+    """The text counts what was skipped, also where not all of it is named."""
+    told, skipped = _told(receipt), receipt.skipped
+    named = (skipped[:count] for count in (len(skipped), 100, SHOWN, 0))
+    shorter = (receipt.model_copy(update={"skipped": some}) for some in named)
+    return rendering.first_fitting((rendering.result(each, told) for each in shorter), rendering.MOST)
 
 
 def _told(receipt: Receipt) -> str:

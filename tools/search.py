@@ -34,7 +34,7 @@ async def search(
     context: Annotated[int, Field(ge=0, le=3, description="Messages around a hit.")] = 1,
     accurate: Annotated[bool, Field(description="Better order, 0.2 s slower.")] = False,
     explain: Annotated[bool, Field(description="Why each ranked.")] = False,
-    max_tokens: MaxTokens = 2000,
+    max_tokens: MaxTokens = rendering.DEFAULT,
     cursor: Cursor = None,
 ) -> Annotated[CallToolResult, SearchResult]:
     """Find what was said or written in past conversations and documents.

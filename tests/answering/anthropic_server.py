@@ -1,11 +1,13 @@
-"""A local server that speaks Anthropic's Messages API, as far as answers need it.
+"""A local server that speaks Anthropic's Messages API, as far as answers and the picking of tools need it.
 
 The format was taken from the public documentation at platform.claude.com/docs (api/overview, api/errors,
 api/versioning, api/migration-2026-10-21, build-with-claude/streaming, build-with-claude/search-results,
 build-with-claude/citations, build-with-claude/thinking) and from the types of the official SDK (anthropic
 2.14: types/search_result_block_param.py, citations_search_result_location.py, raw_message_stream_event.py,
-message_delta_usage.py, thinking_config_param.py, shared/error_response.py). The documentation sends the key
-as `x-api-key`, the SDK as `authorization: Bearer`; the server takes either.
+message_delta_usage.py, thinking_config_param.py, shared/error_response.py; for tools, which are spoken of
+without a stream, agents-and-tools/tool-use, tool_param.py, tool_use_block_param.py and
+tool_result_block_param.py). The documentation sends the key as `x-api-key`, the SDK as
+`authorization: Bearer`; the server takes either.
 
 What the model writes is a function of the request, so that it can obey, or lie.
 """
@@ -22,6 +24,8 @@ from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response, StreamingResponse
 from starlette.routing import Route
+
+from tests.answering.tool_schemas import NAME, refused_by_anthropic
 
 KEY = "sk-ant-api03-a-very-secret-key"
 MODEL = "claude-sonnet-5-5"
@@ -64,12 +68,44 @@ class Thinking(Strict):
     type: Literal["adaptive", "between_tools", "disabled"]
 
 
-Content = Annotated[Text | SearchResult, Field(discriminator="type")]
+class ToolUse(Strict):
+    type: Literal["tool_use"]
+    id: Annotated[str, Field(pattern=r"^[a-zA-Z0-9_-]+$")]
+    name: Annotated[str, Field(pattern=NAME)]
+    input: dict[str, Any]
+
+
+class ToolResult(Strict):
+    type: Literal["tool_result"]
+    tool_use_id: Annotated[str, Field(pattern=r"^[a-zA-Z0-9_-]+$")]
+    content: str | list[Text] = ""
+    is_error: bool = False
+
+
+class Tool(Strict):
+    name: Annotated[str, Field(pattern=NAME)]
+    description: str = ""
+    input_schema: dict[str, Any]
+    cache_control: CacheControl | None = None
+
+    @model_validator(mode="after")
+    def _has_a_schema_that_is_taken(self) -> "Tool":
+        if refused := refused_by_anthropic(self.input_schema):
+            raise ValueError(refused)
+        return self
+
+
+Content = Annotated[Text | SearchResult | ToolUse | ToolResult, Field(discriminator="type")]
 
 
 class Message(Strict):
     role: Literal["user", "assistant"]
-    content: str | list[Content]
+    content: Annotated[str, Field(min_length=1)] | Annotated[list[Content], Field(min_length=1)]
+
+    def ids(self, kind: type[ToolUse] | type[ToolResult]) -> set[str]:
+        """Of the tools that are used here, or of the uses that are answered here."""
+        blocks = [block for block in self.content if isinstance(block, kind)]
+        return {block.id if isinstance(block, ToolUse) else block.tool_use_id for block in blocks}
 
 
 class Asked(Strict):
@@ -83,6 +119,22 @@ class Asked(Strict):
     stop_sequences: list[str] = []
     thinking: Thinking | None = None
     metadata: dict[str, str] | None = None
+    tools: list[Tool] = []
+
+    @model_validator(mode="after")
+    def _answers_each_use_of_a_tool_at_once(self) -> "Asked":
+        for before, after in zip([None, *self.messages], [*self.messages, None], strict=True):
+            used = before.ids(ToolUse) if before else set()
+            if before and after is None and used:
+                raise ValueError("final assistant content cannot end with a use of a tool")
+            answered = after.ids(ToolResult) if after else set()
+            if used - answered:
+                raise ValueError("`tool_use` ids were found without `tool_result` blocks immediately after")
+            if answered - used:
+                raise ValueError("unexpected `tool_use_id` found in `tool_result` blocks")
+        if len({tool.name for tool in self.tools}) < len(self.tools):
+            raise ValueError("tools: Tool names must be unique.")
+        return self
 
     @model_validator(mode="after")
     def _cites_all_or_none(self) -> "Asked":
@@ -93,7 +145,7 @@ class Asked(Strict):
         return self
 
     @property
-    def blocks(self) -> list[Text | SearchResult]:
+    def blocks(self) -> list[Text | SearchResult | ToolUse | ToolResult]:
         return [block for message in self.messages for block in message.content if not isinstance(block, str)]
 
     @property
@@ -122,6 +174,14 @@ class Thought:
 
 
 @dataclass(frozen=True)
+class Use:
+    """A block in which the model calls a tool."""
+
+    name: str
+    input: Mapping[str, Any]
+
+
+@dataclass(frozen=True)
 class Raw:
     """Bytes as they go over the wire, which need not make sense."""
 
@@ -144,7 +204,7 @@ class Hold:
     """Nothing more comes until the client leaves."""
 
 
-Piece = Block | Thought | Raw | Failure | Cut | Hold
+Piece = Block | Thought | Use | Raw | Failure | Cut | Hold
 
 
 @dataclass(frozen=True)
@@ -207,7 +267,8 @@ class Service:
         if self.silent:
             await _until_it_leaves(request)
             self.left.set()
-        assert asked.stream, "Only streams are spoken here."
+        if not asked.stream:
+            return JSONResponse(_whole(self.writes(asked)), headers={"request-id": "req_011C"})
         stream = self._stream(asked, self.writes(asked))
         headers = {"request-id": "req_011C", "cache-control": "no-cache"}
         return StreamingResponse(stream, headers=headers, media_type="text/event-stream; charset=utf-8")
@@ -290,6 +351,24 @@ def _message(reply: Reply) -> dict[str, Any]:
         "stop_sequence": None,
         "usage": dict(reply.usage),
     }
+
+
+def _whole(reply: Reply) -> dict[str, Any]:
+    """A message that does not come as a stream: texts, and calls of tools."""
+    blocks: list[dict[str, Any]] = []
+    for number, piece in enumerate(reply.pieces):
+        match piece:
+            case Block():
+                blocks.append({"type": "text", "text": piece.text})
+            case Use():
+                use = {"id": f"toolu_01{number}", "name": piece.name, "input": dict(piece.input)}
+                blocks.append({"type": "tool_use", **use})
+            case _:
+                raise AssertionError("Only texts and calls come without a stream.")
+    uses = any(isinstance(piece, Use) for piece in reply.pieces)
+    stopped = "tool_use" if uses else reply.stop_reason
+    usage = {**reply.usage, **reply.final_usage}
+    return {**_message(reply), "content": blocks, "stop_reason": stopped, "usage": usage}
 
 
 def _citation(asked: Asked, source: int, first: int, after: int) -> dict[str, Any]:

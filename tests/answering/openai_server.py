@@ -1,9 +1,11 @@
-"""A local server that speaks OpenAI's chat completions, as far as answers need it.
+"""A local server that speaks OpenAI's chat completions, as far as answers and the picking of tools need it.
 
 The format was taken from OpenAI's public API reference (chat/create, chat-streaming, error codes) and from
 the types of the official SDK (openai 3.57: types/chat/completion_create_params.py, chat_completion_chunk.py,
-completion_usage.py). `Ollama` differs as github.com/ollama/ollama says in openai/openai.go: it needs no key,
-it ignores what it does not know, and among that `max_completion_tokens`.
+completion_usage.py; for tools, which are spoken without a stream, shared_params/function_definition.py,
+chat_completion_message_function_tool_call.py and chat_completion_tool_message_param.py). `Ollama` differs as
+github.com/ollama/ollama says in openai/openai.go: it needs no key, it ignores what it does not know, and
+among that `max_completion_tokens`.
 
 What the model writes is a function of the request, so that it can obey, or lie.
 """
@@ -15,11 +17,13 @@ from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response, StreamingResponse
 from starlette.routing import Route
+
+from tests.answering.tool_schemas import NAME, refused_by_openai
 
 KEY = "sk-proj-a-very-secret-key"
 MODEL = "some-model"
@@ -29,9 +33,50 @@ class Strict(BaseModel):
     model_config = ConfigDict(extra="forbid", strict=True)
 
 
+class Made(Strict):
+    """A call: its arguments are JSON in a text."""
+
+    name: Annotated[str, Field(pattern=NAME)]
+    arguments: str
+
+
+class ToolCall(Strict):
+    id: Annotated[str, Field(min_length=1)]
+    type: Literal["function"]
+    function: Made
+
+
+class Function(Strict):
+    name: Annotated[str, Field(pattern=NAME)]
+    description: Annotated[str, Field(max_length=1024)] = ""
+    parameters: dict[str, Any] = {"type": "object", "properties": {}}
+    strict: bool | None = None
+
+    @model_validator(mode="after")
+    def _has_a_schema_that_is_taken(self) -> "Function":
+        if refused := refused_by_openai(self.parameters):
+            raise ValueError(f"Invalid schema for function '{self.name}': {refused}")
+        return self
+
+
+class Tool(Strict):
+    type: Literal["function"]
+    function: Function
+
+
 class Message(Strict):
-    role: Literal["developer", "system", "user", "assistant"]
-    content: str
+    role: Literal["developer", "system", "user", "assistant", "tool"]
+    content: str | None = None
+    tool_calls: Annotated[list[ToolCall], Field(min_length=1)] | None = None
+    tool_call_id: str | None = None
+
+    @model_validator(mode="after")
+    def _has_what_its_role_needs(self) -> "Message":
+        if self.content is None and not (self.role == "assistant" and self.tool_calls):
+            raise ValueError("expected a string, got null")
+        if (self.role == "tool") != (self.tool_call_id is not None):
+            raise ValueError("tool_call_id belongs to messages with role 'tool'")
+        return self
 
 
 class StreamOptions(Strict):
@@ -52,9 +97,30 @@ class Asked(Strict):
     top_p: float | None = None
     seed: int | None = None
     stop: str | list[str] | None = None
+    tools: list[Tool] = []
+
+    @model_validator(mode="after")
+    def _answers_each_call_at_once(self) -> "Asked":
+        open_: set[str] = set()
+        for message in self.messages:
+            if message.role == "tool" and message.tool_call_id not in open_:
+                raise ValueError(
+                    "messages with role 'tool' must respond to a preceding message with 'tool_calls'"
+                )
+            if message.role != "tool" and open_:
+                raise ValueError(
+                    "'tool_calls' must be followed by tool messages responding to each 'tool_call_id'"
+                )
+            open_ -= {message.tool_call_id} if message.tool_call_id else set()
+            open_ |= {call.id for call in message.tool_calls or ()}
+        if open_:
+            raise ValueError(
+                "'tool_calls' must be followed by tool messages responding to each 'tool_call_id'"
+            )
+        return self
 
     def said_by(self, role: str) -> str:
-        return "".join(message.content for message in self.messages if message.role == role)
+        return "".join(message.content or "" for message in self.messages if message.role == role)
 
 
 @dataclass(frozen=True)
@@ -79,7 +145,15 @@ class Hold:
     """Nothing more comes until the client leaves."""
 
 
-Piece = str | Raw | Failure | Cut | Hold
+@dataclass(frozen=True)
+class Use:
+    """A call of a tool. `arguments` is the text that the model writes, which need not be JSON."""
+
+    name: str
+    arguments: str
+
+
+Piece = str | Use | Raw | Failure | Cut | Hold
 
 
 @dataclass(frozen=True)
@@ -145,7 +219,8 @@ class Service:
         if self.silent:
             await _until_it_leaves(request)
             self.left.set()
-        assert asked.stream, "Only streams are spoken here."
+        if not asked.stream:
+            return JSONResponse(_whole(self.writes(asked)))
         stream = self._stream(asked, self.writes(asked))
         return StreamingResponse(stream, media_type="text/event-stream; charset=utf-8")
 
@@ -209,6 +284,26 @@ def _unwelcome(request: Request) -> Response | None:
     if request.headers.get("content-type") != "application/json":
         return refusal(400, "We could not parse the JSON body of your request.")
     return None
+
+
+def _whole(reply: Reply) -> dict[str, Any]:
+    """A completion that does not come as a stream: text, and calls of tools."""
+    calls = [
+        {
+            "id": f"call_{number}",
+            "type": "function",
+            "function": {"name": piece.name, "arguments": piece.arguments},
+        }
+        for number, piece in enumerate(reply.pieces)
+        if isinstance(piece, Use)
+    ]
+    text = "".join(piece for piece in reply.pieces if isinstance(piece, str))
+    message = {"role": "assistant", "content": text or None, "refusal": None}
+    if calls:
+        message["tool_calls"] = calls
+    reason = "tool_calls" if calls else reply.finish_reason
+    choice = {"index": 0, "message": message, "logprobs": None, "finish_reason": reason}
+    return {**_HEAD, "object": "chat.completion", "choices": [choice], "usage": dict(reply.usage or {})}
 
 
 def _end(asked: Asked, reply: Reply) -> Iterator[str]:
