@@ -3,15 +3,16 @@ PYTHON ?= python3
 BIN := .venv/bin
 TORCH := .venv-torch/bin
 PROVIDER := tests/http/oidc_provider
+BUNDLE := deploy/bundle
 DATA ?= ../shared/data
 # setuptools warns of every editable install; here it is what is wanted.
 QUIETLY := PYTHONWARNINGS=ignore
 SETS := $(patsubst %/corpus.jsonl,%,$(wildcard $(DATA)/*/corpus.jsonl))
 
 # Suites that need what the others do not, or take minutes: each has a target of its own.
-OTHERS := torch or provider or fuzz or operations
+OTHERS := torch or provider or fuzz or operations or bundle
 
-.PHONY: help demo test test-slow test-fuzz test-torch test-oidc test-operations check fix bench bench-scale eval clean
+.PHONY: help demo test test-slow test-fuzz test-torch test-oidc test-operations test-bundle bundle check fix bench bench-scale eval clean
 
 help: ## Show what there is
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -53,8 +54,8 @@ test-torch: .venv-torch/installed ## Run the tests of the sentence-transformers 
 	$(TORCH)/python -m pytest -m torch tests/embedding tests/reranking
 
 # What is installed is what the lockfile names.
-$(PROVIDER)/node_modules/installed: $(PROVIDER)/package.json $(PROVIDER)/package-lock.json
-	npm ci --prefix $(PROVIDER) --no-audit --no-fund --loglevel error
+%/node_modules/installed: %/package.json %/package-lock.json
+	npm ci --prefix $* --no-audit --no-fund --loglevel error
 	@touch $@
 
 test-oidc: .venv/developing $(PROVIDER)/node_modules/installed ## Run the tests against a real identity provider (needs node)
@@ -62,6 +63,12 @@ test-oidc: .venv/developing $(PROVIDER)/node_modules/installed ## Run the tests 
 
 test-operations: .venv/developing ## Run the tests beside a real proxy and a real Prometheus (needs nginx and prometheus)
 	$(BIN)/python -m pytest -m operations tests/operations
+
+test-bundle: .venv/developing $(BUNDLE)/node_modules/installed ## Pack the bundle and start it as a host does (needs node)
+	$(BIN)/python -m pytest -m bundle tests/distribution
+
+bundle: .venv/installed $(BUNDLE)/node_modules/installed ## Pack dist/mcp-rag.mcpb, for hosts that install servers by a click (needs node)
+	$(BIN)/python -m deploy.bundle dist/mcp-rag.mcpb
 
 check: .venv/developing ## Style, types and the direction of imports
 	$(BIN)/ruff format --check .
@@ -92,4 +99,4 @@ else
 endif
 
 clean: ## Remove what the other targets made
-	rm -rf .venv .venv-torch build dist *.egg-info bench.json bench-scale.json eval $(PROVIDER)/node_modules
+	rm -rf .venv .venv-torch build dist *.egg-info bench.json bench-scale.json eval $(PROVIDER)/node_modules $(BUNDLE)/node_modules
