@@ -159,6 +159,15 @@ def test_toml_that_takes_no_entry_is_left_alone(home: Path, text: str) -> None:
     refuses(home, Client.CODEX, text)
 
 
+def test_an_edit_that_would_change_another_entry_is_not_made(
+    home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # A table within dotted keys would take in what follows.
+    text = 'mcp_servers.mcp-rag.command = "x"\nmcp_servers.files.command = "npx"\n'
+    monkeypatch.setenv("MCP_RAG_LOG_LEVEL", "debug")
+    refuses(home, Client.CODEX, text)
+
+
 def refuses(home: Path, client: Client, text: str) -> None:
     file = written(home, client, text)
     with pytest.raises(InvalidInput) as refused:
@@ -209,7 +218,7 @@ def test_an_update_in_toml_keeps_the_comments_beside_it(home: Path) -> None:
 [mcp_servers.mcp-rag] # my memory
 command = "/gone/mcp-rag" # where it was
 args = ["stdio"]     # as ever
-startup_timeout_sec = 40 # slow disk
+startup_timeout_sec = 4_0 # slow disk
 
 [tui] # last
 theme = "dark"
