@@ -4,15 +4,16 @@ BIN := .venv/bin
 TORCH := .venv-torch/bin
 PROVIDER := tests/http/oidc_provider
 FOREIGN := tests/conformance/node
+BUNDLE := deploy/bundle
 DATA ?= ../shared/data
 # setuptools warns of every editable install; here it is what is wanted.
 QUIETLY := PYTHONWARNINGS=ignore
 SETS := $(patsubst %/corpus.jsonl,%,$(wildcard $(DATA)/*/corpus.jsonl))
 
 # Suites that need what the others do not, or take minutes: each has a target of its own.
-OTHERS := torch or provider or fuzz or operations or conformance
+OTHERS := torch or provider or fuzz or operations or conformance or bundle
 
-.PHONY: help demo test test-slow test-fuzz test-torch test-oidc test-operations test-conformance check fix bench bench-scale eval eval-tools clean
+.PHONY: help demo test test-slow test-fuzz test-torch test-oidc test-operations test-conformance test-bundle bundle check fix bench bench-scale eval eval-tools clean
 
 help: ## Show what there is
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -68,6 +69,12 @@ test-operations: .venv/developing ## Run the tests beside a real proxy and a rea
 test-conformance: .venv/developing $(FOREIGN)/node_modules/installed ## Run the official MCP suite and foreign clients (needs npm)
 	$(BIN)/python -m pytest -n 2 --dist loadfile -m conformance tests/conformance
 
+test-bundle: .venv/developing $(BUNDLE)/node_modules/installed ## Pack the bundle and start it as a host does (needs node)
+	$(BIN)/python -m pytest -m bundle tests/distribution
+
+bundle: .venv/installed $(BUNDLE)/node_modules/installed ## Pack dist/mcp-rag.mcpb, for hosts that install servers by a click (needs node)
+	$(BIN)/python -m deploy.bundle dist/mcp-rag.mcpb
+
 check: .venv/developing ## Style, types, the direction of imports, and what a model reads of the tools
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
@@ -101,4 +108,4 @@ else
 endif
 
 clean: ## Remove what the other targets made
-	rm -rf .venv .venv-torch build dist *.egg-info bench.json bench-scale.json eval $(PROVIDER)/node_modules $(FOREIGN)/node_modules
+	rm -rf .venv .venv-torch build dist *.egg-info bench.json bench-scale.json eval $(PROVIDER)/node_modules $(FOREIGN)/node_modules $(BUNDLE)/node_modules

@@ -81,7 +81,8 @@ _REMEDY = "Set XDG_RUNTIME_DIR to a folder that only you can use."
 
 def _key(environment: Mapping[str, str]) -> str:
     """A digest, so that file names tell nothing of the settings (some are passwords)."""
-    settings = sorted(item for item in environment.items() if item[0].startswith("MCP_RAG_"))
+    # Set to nothing is not set, as the settings have it.
+    settings = sorted(item for item in environment.items() if item[0].startswith("MCP_RAG_") and item[1])
     homes = [environment.get("HOME"), environment.get("XDG_DATA_HOME")]
     identity = repr((__version__, sys.prefix, os.getuid(), homes, settings))
     return hashlib.sha256(identity.encode("utf-8", "surrogateescape")).hexdigest()[:16]

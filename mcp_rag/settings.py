@@ -31,7 +31,10 @@ def between_commas(text: str) -> tuple[str, ...]:
 
 
 class Settings(BaseSettings):
-    model_config = SettingsConfigDict(env_prefix="MCP_RAG_", frozen=True, extra="ignore")
+    # Hosts and composed files set a variable that nobody filled in to nothing.
+    model_config = SettingsConfigDict(
+        env_prefix="MCP_RAG_", env_ignore_empty=True, frozen=True, extra="ignore"
+    )
 
     database_url: SecretStr | None = Field(
         None, description="Any Postgres >= 16 with pgvector >= 0.8. Unset: an embedded server in `data_dir`."

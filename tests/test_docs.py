@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from mcp_rag.cli.clients import Client
 from tests import docs_tables
 
 ROOT = Path(__file__).parent.parent
@@ -73,6 +74,8 @@ def test_every_command_of_a_document_succeeds(document: str, database_url: str) 
     assert done.returncode == 0, done.stderr
 
 
-@pytest.mark.parametrize("name", ["claude-desktop", "claude-code", "vscode", "cursor"])
-def test_the_readme_names_every_client_that_can_be_installed(name: str) -> None:
-    assert f"mcp-rag install {name}" in docs_tables.README.read_text(encoding="utf-8")
+@pytest.mark.parametrize("client", Client)
+def test_the_readme_names_every_client_that_can_be_installed(client: Client) -> None:
+    assert f"| {client.product} | `mcp-rag install {client}`" in docs_tables.README.read_text(
+        encoding="utf-8"
+    )

@@ -1,19 +1,18 @@
 """Telling an MCP client about this server, in the file where it keeps its configuration."""
 
-import json
 import os
 import shutil
 import sys
 import sysconfig
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
 from pydantic import Field
 
-from mcp_rag.cli import json_text, output
-from mcp_rag.cli.clients import NAME, Client
+from mcp_rag.cli import output
+from mcp_rag.cli.clients import NAME, Client, Notation, is_ours
 from mcp_rag.cli.output import Shown, block
 from mcp_rag.errors import InvalidInput, RagError
 from mcp_rag.models import Frozen
@@ -22,13 +21,15 @@ from mcp_rag.settings import Settings
 PREFIX = "MCP_RAG_"
 _MARK = "\ufeff"
 
+Action = Literal["added", "updated", "already there", "shown", "removed", "not there"]
+
 
 class Installed(Frozen):
     """What a client was told, and where."""
 
     client: str
     file: Path
-    action: Literal["added", "updated", "already there", "shown"]
+    action: Action
     configuration: dict[str, Any] = Field(description="What the file says about this server.")
     left_out: tuple[str, ...] = Field((), description="Variables that are set but secret, so not written.")
 
@@ -42,30 +43,36 @@ def install(
     and so do the further keys of an entry with this name. The first time, `<file>.bak` keeps a copy.
 
     Raises:
-        InvalidInput: the file is not plain JSON, or has something else under this name: it is left alone.
+        InvalidInput: the file is not plain JSON (or TOML, for Codex), or has something else under this name:
+            it is left alone.
         RagError: the file cannot be read or written.
     """
-    file = client.file_of_project(project) if project else client.file_of_user()
     kept, left_out = settings_to_pass_on(os.environ)
-    plan = _Plan(client, file, name, _entry(client, kept), left_out)
-    if not write:
-        return plan.told("shown", plan.entry)
-    try:
-        return plan.carry_out()
-    except OSError as error:
-        reason = error.strerror or type(error).__name__
-        raise RagError(f"{file} cannot be changed: {reason}.", remedy=plan.by_hand) from error
+    plan = _Plan(client, _file(client, project), name, _entry(client, kept), left_out)
+    return plan.carried_out(plan.put_in) if write else plan.told("shown", plan.entry)
+
+
+def remove(client: Client, *, name: str = NAME, project: Path | None = None) -> Installed:
+    """Take the entry for this server out again. What else is in the file stays to the letter.
+
+    Raises:
+        InvalidInput: the file is not plain JSON (or TOML, for Codex), or has another server under this name:
+            it is left alone.
+        RagError: the file cannot be read or written.
+    """
+    plan = _Plan(client, _file(client, project), name, {}, ())
+    return plan.carried_out(plan.take_out)
 
 
 def told(done: Installed, client: Client) -> Iterator[Shown]:
     """What was done; alone the configuration itself, if that was asked for."""
-    snippet = json.dumps(done.configuration, indent=2, ensure_ascii=False)
+    snippet = client.notation.written(done.configuration)
     if done.action == "shown":
         output.warn(f"This belongs into {done.file}:")
         yield block(snippet)
         return
     yield block((f"{client.product}: {done.action}", "bold"), f" in {done.file}")
-    if done.action != "already there":
+    if done.action in ("added", "updated"):
         yield block(snippet, indent=2)
         yield block(f"Restart {client.product} to have it.")
 
@@ -79,9 +86,9 @@ def settings_to_pass_on(environment: Mapping[str, str]) -> tuple[dict[str, str],
         value, kind = environment.get(variable), str(described.annotation)
         if value and "Secret" in kind:
             secret.append(variable)
-        elif value is not None:
+        elif value:
             # The client starts its servers in another folder than this one.
-            kept[variable] = os.path.abspath(value) if "Path" in kind and value else value
+            kept[variable] = os.path.abspath(value) if "Path" in kind else value
     return kept, tuple(secret)
 
 
@@ -90,6 +97,10 @@ def command() -> tuple[str, ...]:
     started = shutil.which(sys.argv[0]) if Path(sys.argv[0]).stem == NAME else None
     script = started or shutil.which(NAME, path=sysconfig.get_path("scripts"))
     return (os.path.abspath(script),) if script else (sys.executable, "-m", "mcp_rag")
+
+
+def _file(client: Client, project: Path | None) -> Path:
+    return client.file_of_project(project) if project else client.file_of_user()
 
 
 def _entry(client: Client, environment: dict[str, str]) -> dict[str, Any]:
@@ -107,32 +118,58 @@ class _Plan:
     entry: dict[str, Any]
     left_out: tuple[str, ...]
 
-    def carry_out(self) -> Installed:
+    def carried_out(self, change: Callable[[], Installed]) -> Installed:
+        try:
+            return change()
+        except OSError as error:
+            reason = error.strerror or type(error).__name__
+            raise RagError(f"{self.file} cannot be changed: {reason}.", remedy=self.by_hand) from error
+
+    def put_in(self) -> Installed:
         content = self._read()
-        text = content.removeprefix(_MARK) if content.strip(f"{_MARK} \t\r\n") else "{}\n"
-        before = self._present(text)
+        before = self._present(content)
         after = self._merged(before or {})
         if before == after:
             return self.told("already there", after)
-        changed = json_text.put(text, (self.client.servers_key, self.name), after)
-        _replace(self.file, (_MARK if content.startswith(_MARK) else "") + changed)
+        self._write(content, lambda text: self._notation.put(text, self._keys, after))
         return self.told("added" if before is None else "updated", after)
 
-    def told(
-        self, action: Literal["added", "updated", "already there", "shown"], entry: dict[str, Any]
-    ) -> Installed:
+    def take_out(self) -> Installed:
+        content = self._read()
+        before = self._present(content)
+        if before is None:
+            return self.told("not there", {})
+        if not is_ours(self.name, before):
+            raise InvalidInput(
+                f"{self.file} has another server under the name {self.name!r}; it was left alone.",
+                remedy="Name the one to remove with --name.",
+            )
+        self._write(content, lambda text: self._notation.without(text, self._keys))
+        return self.told("removed", {})
+
+    def told(self, action: Action, entry: dict[str, Any]) -> Installed:
         return Installed(
             client=self.client,
             file=self.file,
             action=action,
-            configuration={self.client.servers_key: {self.name: entry}},
+            configuration={self.client.servers_key: {self.name: entry}} if entry else {},
             left_out=self.left_out,
         )
 
     @property
     def by_hand(self) -> str:
-        snippet = json.dumps({self.client.servers_key: {self.name: self.entry}}, indent=2, ensure_ascii=False)
+        if not self.entry:
+            return f"Take {self.name!r} out of it by hand, below {self.client.servers_key!r}."
+        snippet = self._notation.written({self.client.servers_key: {self.name: self.entry}})
         return f"Add this to it by hand:\n{snippet}"
+
+    @property
+    def _notation(self) -> Notation:
+        return self.client.notation
+
+    @property
+    def _keys(self) -> tuple[str, str]:
+        return self.client.servers_key, self.name
 
     def _read(self) -> str:
         """The text to the letter, also its line ends; empty when there is no file."""
@@ -143,18 +180,29 @@ class _Plan:
         except UnicodeDecodeError as error:
             raise self._refusal("is not UTF-8") from error
 
-    def _present(self, text: str) -> dict[str, Any] | None:
+    def _text(self, content: str) -> str:
+        blank = not content.strip(f"{_MARK} \t\r\n")
+        return self._notation.EMPTY if blank else content.removeprefix(_MARK)
+
+    def _write(self, content: str, change: Callable[[str], str]) -> None:
+        try:
+            changed = change(self._text(content))
+        except ValueError as error:
+            raise self._refusal(f"cannot be changed safely ({error})") from error
+        _replace(self.file, (_MARK if content.startswith(_MARK) else "") + changed)
+
+    def _present(self, content: str) -> dict[str, Any] | None:
         """The entry with this name, if there is one that can be ours."""
         try:
-            servers = json_text.parse(text).get(self.client.servers_key, {})
+            servers = self._notation.parse(self._text(content)).get(self.client.servers_key, {})
         except (ValueError, RecursionError) as error:
-            raise self._refusal(f"is not plain JSON ({error})") from error
+            raise self._refusal(f"is not {self._notation.NAME} ({error})") from error
         before = servers.get(self.name) if isinstance(servers, dict) else None
         if not isinstance(servers, dict) or not (before is None or isinstance(before, dict)):
             raise self._refusal(
                 f"has {self.client.servers_key} in a form that {self.client.product} does not read"
             )
-        if before is not None and "url" in before:
+        if before is not None and not before.keys().isdisjoint(("url", "serverUrl")):
             raise InvalidInput(
                 f"{self.file} has a server named {self.name!r} that is reached by a URL; it was left alone.",
                 remedy="Choose another --name, or remove that entry.",

@@ -1,8 +1,11 @@
-"""JSON that somebody else wrote: one value is put in, and every other character stays as it is."""
+"""JSON that somebody else wrote: one value is put in or taken out, every other character stays as it is."""
 
 import json
 import re
 from typing import Any, NamedTuple
+
+NAME = "plain JSON"
+EMPTY = "{}\n"
 
 _SPACE = re.compile(r"[ \t\r\n]*")
 _FIRST_INDENT = re.compile(r"\s*\{[ \t\r\n]*\n([ \t]+)\"")
@@ -43,6 +46,23 @@ def put(text: str, keys: tuple[str, ...], value: Any) -> str:
     indented = _FIRST_INDENT.match(text)
     style = _Style(indented[1] if indented else "  ", "\r\n" if "\r\n" in text else "\n")
     return _put(text, _after_space(text, 0), keys, value, style, depth=1)
+
+
+def without(text: str, keys: tuple[str, ...]) -> str:
+    """The text less what it has at the path `keys`, and less the comma that this needs no more."""
+    brace = _after_space(text, 0)
+    for key in keys[:-1]:
+        brace = _members(text, brace)[key].start
+    members = _members(text, brace)
+    spans, at = list(members.values()), list(members).index(keys[-1])
+    if at:
+        return text[: spans[at - 1].stop] + text[spans[at].stop :]
+    after = _after_space(text, spans[at].stop)
+    return text[: brace + 1] + text[after + 1 if text[after] == "," else after :]
+
+
+def written(value: dict[str, Any]) -> str:
+    return json.dumps(value, indent=2, ensure_ascii=False)
 
 
 def _put(text: str, brace: int, keys: tuple[str, ...], value: Any, style: _Style, *, depth: int) -> str:

@@ -39,15 +39,21 @@ def install(
         Path | None,
         typer.Option(metavar="DIR", help="For this project only, instead of for all that the user does."),
     ] = None,
+    remove: Annotated[bool, typer.Option("--remove", help="Take it out of its configuration again.")] = False,
     as_json: AsJson = False,
 ) -> None:
     """Give this memory to an MCP client.
 
     It is written into the file where the client keeps its configuration. What else is in there stays as it
-    is; a file with comments is left alone, and you are shown what to add. The MCP_RAG_ settings of this
+    is; a JSON file with comments is left alone, and you are shown what to add. The MCP_RAG_ settings of this
     shell go along, except secrets.
     """
-    done = installation.install(client, name=name, project=project, write=not print_only)
+    if remove and print_only:
+        raise typer.BadParameter("--print and --remove exclude each other.")
+    if remove:
+        done = installation.remove(client, name=name, project=project)
+    else:
+        done = installation.install(client, name=name, project=project, write=not print_only)
     for variable in done.left_out:
         output.warn(f"{variable} is secret and was not written: add it to the entry's env by hand.")
     output.show(done, installation.told(done, client), as_json=as_json)

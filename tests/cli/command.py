@@ -39,7 +39,9 @@ class Command:
     """`mcp-rag` with an environment. `None` takes a variable away."""
 
     def __init__(self, home: Path, **environment: str | None) -> None:
-        kept = {name: value for name, value in os.environ.items() if not name.startswith("XDG_CONFIG")}
+        kept = {
+            name: value for name, value in os.environ.items() if not name.startswith(("XDG_CONFIG", "CODEX_"))
+        }
         changed = {"HOME": str(home), "PYTHONPATH": str(ROOT), "NO_COLOR": None, **environment}
         self.mark = uuid.uuid4().hex
         merged: Mapping[str, str | None] = {**kept, **changed, MARK: self.mark}

@@ -28,7 +28,7 @@ CHECKS = {
     "Model of the store", "Model files", "Test embedding", "Reranking model", "Data folder",
     "Answers", "Kept answers",
     "Identity provider", "Resident server", "Port of serve", "Port of probes",
-    "Claude Desktop", "Claude Code", "VS Code", "Cursor",
+    "Claude Desktop", "Claude Code", "VS Code", "Cursor", "Windsurf", "Codex", "Zed",
 }  # fmt: skip
 
 

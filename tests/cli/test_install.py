@@ -2,7 +2,12 @@
 
 import json
 import os
+import resource
 import shutil
+import signal
+import subprocess
+import sys
+import tomllib
 from pathlib import Path
 from typing import Any
 
@@ -10,9 +15,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from mcp_rag.cli import json_text
+from mcp_rag.cli import json_text, toml_text
 from mcp_rag.cli.clients import Client, entries
-from mcp_rag.cli.install import Installed, install, settings_to_pass_on
+from mcp_rag.cli.install import Installed, install, remove, settings_to_pass_on
 from mcp_rag.errors import InvalidInput, RagError
 from tests.cli.command import Command
 
@@ -21,14 +26,23 @@ FILES = {
     Client.CLAUDE_CODE: ".claude.json",
     Client.VSCODE: ".config/Code/User/mcp.json",
     Client.CURSOR: ".cursor/mcp.json",
+    Client.WINDSURF: ".codeium/windsurf/mcp_config.json",
+    Client.CODEX: ".codex/config.toml",
+    Client.ZED: ".config/zed/settings.json",
 }
-KEYS = {client: "servers" if client is Client.VSCODE else "mcpServers" for client in Client}
+KEYS = dict.fromkeys(Client, "mcpServers") | {
+    Client.VSCODE: "servers",
+    Client.CODEX: "mcp_servers",
+    Client.ZED: "context_servers",
+}
+WITH_JSON = [client for client in Client if client is not Client.CODEX]
 
 
 @pytest.fixture
 def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setenv("HOME", str(tmp_path))
     monkeypatch.delenv("XDG_CONFIG_HOME", raising=False)
+    monkeypatch.delenv("CODEX_HOME", raising=False)
     for name in [name for name in os.environ if name.startswith("MCP_RAG_")]:
         monkeypatch.delenv(name)
     return tmp_path
@@ -37,6 +51,18 @@ def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 @pytest.fixture(params=list(Client))
 def client(request: pytest.FixtureRequest) -> Client:
     return Client(request.param)
+
+
+with_json = pytest.mark.parametrize("client", WITH_JSON)
+
+
+def read(file: Path) -> dict[str, Any]:
+    text = file.read_text()
+    return dict(tomllib.loads(text) if file.suffix == ".toml" else json.loads(text))
+
+
+def entry_in(done: Installed, client: Client) -> dict[str, Any]:
+    return dict(done.configuration[KEYS[client]]["mcp-rag"])
 
 
 def written(home: Path, client: Client, text: str) -> Path:
@@ -49,7 +75,7 @@ def written(home: Path, client: Client, text: str) -> Path:
 def test_a_client_without_configuration_gets_one(home: Path, client: Client) -> None:
     done = install(client)
     assert (done.action, done.file) == ("added", home / FILES[client])
-    found = json.loads(done.file.read_text())
+    found = read(done.file)
     assert found == done.configuration
     entry = found[KEYS[client]]["mcp-rag"]
     assert entry["args"][-1] == "stdio"
@@ -57,6 +83,7 @@ def test_a_client_without_configuration_gets_one(home: Path, client: Client) -> 
     assert ("type" in entry) == (client in (Client.VSCODE, Client.CLAUDE_CODE))
 
 
+@with_json
 def test_what_is_there_stays_to_the_letter(home: Path, client: Client) -> None:
     other = '"files": {"command": "npx", "args": ["-y", "é\\u00e9"]}'
     before = (
@@ -90,10 +117,10 @@ def test_an_old_entry_is_brought_up_to_date_and_keeps_what_else_it_has(
         "env": {"MCP_RAG_DATABASE_URL": "secret"},
         "disabled": True,
     }
-    file = written(home, client, json.dumps({KEYS[client]: {"mcp-rag": old}}))
+    file = written(home, client, client.notation.written({KEYS[client]: {"mcp-rag": old}}))
     monkeypatch.setenv("MCP_RAG_LOG_LEVEL", "debug")
     assert install(client).action == "updated"
-    entry = json.loads(file.read_text())[KEYS[client]]["mcp-rag"]
+    entry = read(file)[KEYS[client]]["mcp-rag"]
     assert entry["disabled"] is True
     assert entry["env"] == {"MCP_RAG_DATABASE_URL": "secret", "MCP_RAG_LOG_LEVEL": "debug"}
     assert entry["command"] != "/gone/mcp-rag"
@@ -102,16 +129,46 @@ def test_an_old_entry_is_brought_up_to_date_and_keeps_what_else_it_has(
 @pytest.mark.parametrize(
     "text",
     [
-        '{\n  // my servers\n  "servers": {}, "mcpServers": {}\n}',
-        '{"servers": {}, "mcpServers": {},}',
+        '{\n  // my servers\n  "SERVERS": {}\n}',
+        '{"SERVERS": {},}',
         "[]",
-        '{"servers": [], "mcpServers": []}',
+        '{"SERVERS": []}',
         '{"a": 1, "a": 2}',
-        '{"servers": {"mcp-rag": {"url": "http://x"}}, "mcpServers": {"mcp-rag": {"url": "http://x"}}}',
+        '{"SERVERS": {"mcp-rag": {"url": "http://x"}}}',
+        '{"SERVERS": {"mcp-rag": {"serverUrl": "http://x"}}}',
         "\ufffe",
     ],
 )
+@with_json
 def test_what_is_not_plainly_understood_is_left_alone(home: Path, client: Client, text: str) -> None:
+    refuses(home, client, text.replace("SERVERS", KEYS[client]))
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        'model = "x',
+        "model = 1\nmodel = 2\n",
+        "mcp_servers = []\n",
+        "mcp_servers = {} # on one line\n",
+        '[mcp_servers]\nmcp-rag = "x"\n',
+        '[mcp_servers.mcp-rag]\nurl = "http://x"\n',
+    ],
+)
+def test_toml_that_takes_no_entry_is_left_alone(home: Path, text: str) -> None:
+    refuses(home, Client.CODEX, text)
+
+
+def test_an_edit_that_would_change_another_entry_is_not_made(
+    home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # A table within dotted keys would take in what follows.
+    text = 'mcp_servers.mcp-rag.command = "x"\nmcp_servers.files.command = "npx"\n'
+    monkeypatch.setenv("MCP_RAG_LOG_LEVEL", "debug")
+    refuses(home, Client.CODEX, text)
+
+
+def refuses(home: Path, client: Client, text: str) -> None:
     file = written(home, client, text)
     with pytest.raises(InvalidInput) as refused:
         install(client)
@@ -121,16 +178,160 @@ def test_what_is_not_plainly_understood_is_left_alone(home: Path, client: Client
     assert [path.name for path in file.parent.iterdir() if path.is_file()] == [file.name]
 
 
+TOML = """\
+# What I like.
+model = "gpt-6"   # the newest
+"quoted key" = [ 1,2 ]
+
+[mcp_servers.files]
+command = 'npx' # mine
+env = { B = "é" }
+
+  [projects."/home/me"] # indented
+  trust_level = "trusted"
+# The end."""
+
+
+@pytest.mark.parametrize("newline", ["\n", "\r\n"])
+def test_what_is_there_stays_to_the_letter_in_toml(home: Path, newline: str) -> None:
+    before = TOML.replace("\n", newline).encode()
+    file = written(home, Client.CODEX, "")
+    file.write_bytes(before)
+    file.chmod(0o640)
+    done = install(Client.CODEX)
+    after = file.read_bytes()
+    assert after.startswith(before)
+    assert after.count(b"\r\n") == (after.count(b"\n") if newline == "\r\n" else 0)
+    assert read(file) == tomllib.loads(TOML) | {
+        "mcp_servers": {
+            "files": {"command": "npx", "env": {"B": "é"}},
+            "mcp-rag": entry_in(done, Client.CODEX),
+        }
+    }
+    assert file.stat().st_mode & 0o777 == 0o640
+    assert file.with_name("config.toml.bak").read_bytes() == before
+
+
+def test_an_update_in_toml_keeps_the_comments_beside_it(home: Path) -> None:
+    text = f"""{TOML}
+
+[mcp_servers.mcp-rag] # my memory
+command = "/gone/mcp-rag" # where it was
+args = ["stdio"]     # as ever
+startup_timeout_sec = 4_0 # slow disk
+
+[tui] # last
+theme = "dark"
+"""
+    file = written(home, Client.CODEX, text)
+    done = install(Client.CODEX)
+    line = 'command = "/gone/mcp-rag"'
+    args = 'args = ["stdio"]'
+    entry = entry_in(done, Client.CODEX)
+    expected = text.replace(line, f'command = "{entry["command"]}"')
+    assert file.read_text() == expected.replace(args, f"args = {json.dumps(entry['args'])}")
+
+
+@pytest.mark.parametrize("place", ["first", "between", "last"])
+def test_what_was_put_in_is_taken_out_and_the_rest_is_as_before(
+    home: Path, client: Client, place: str
+) -> None:
+    entry = {"command": "/somewhere/mcp-rag", "args": ["stdio"]}
+    others = {name: {"command": "npx", "args": ["-y", name]} for name in ("one", "two")}
+    servers = list(others.items())
+    servers.insert(("first", "between", "last").index(place), ("mcp-rag", entry))
+    told = client.notation.written
+    file = written(home, client, told({"a": 1, KEYS[client]: dict(servers), "z": {"b": 2}}) + "\n")
+    done = remove(client)
+    assert done.action == "removed"
+    assert done.configuration == {}
+    assert file.read_text().split() == told({"a": 1, KEYS[client]: others, "z": {"b": 2}}).split()
+    assert read(file) == {"a": 1, KEYS[client]: others, "z": {"b": 2}}
+    assert remove(client).action == "not there"
+
+
+def test_install_and_remove_leave_what_they_found(home: Path, client: Client) -> None:
+    before = client.notation.written({KEYS[client]: {"one": {"command": "npx"}}}) + "\n"
+    file = written(home, client, before)
+    install(client)
+    assert file.read_text() != before
+    remove(client)
+    assert file.read_text().rstrip("\n") == before.rstrip("\n")
+
+
+def test_the_only_entry_is_taken_out_too(home: Path, client: Client) -> None:
+    assert remove(client).action == "not there"
+    file = install(client).file
+    remove(client)
+    assert read(file).get(KEYS[client], {}) == {}
+
+
+def test_somebody_else_s_server_is_not_taken_out(home: Path, client: Client) -> None:
+    text = client.notation.written({KEYS[client]: {"files": {"command": "npx", "args": []}}})
+    file = written(home, client, text)
+    with pytest.raises(InvalidInput, match="another server"):
+        remove(client, name="files")
+    assert file.read_text() == text
+
+
+# As when the power fails: the kernel ends the process in the middle of the write.
+ENDED_WITHIN_THE_WRITE = """
+import resource, signal, sys
+from mcp_rag.cli.clients import Client
+from mcp_rag.cli.install import install
+signal.signal(signal.SIGXFSZ, signal.SIG_DFL)
+resource.setrlimit(resource.RLIMIT_FSIZE, (1000, 1000))
+resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+install(Client(sys.argv[1]))
+"""
+
+
+def test_a_crash_within_the_write_leaves_the_file_as_it_was(home: Path, client: Client) -> None:
+    before = client.notation.written({"text": "x" * 2000})
+    file = written(home, client, before)
+    done = subprocess.run([sys.executable, "-c", ENDED_WITHIN_THE_WRITE, client], check=False)
+    assert done.returncode == -signal.SIGXFSZ
+    assert file.read_text() == before
+    assert install(client).action == "added"
+
+
+def test_a_full_disk_leaves_the_file_as_it_was(home: Path, client: Client) -> None:
+    before = client.notation.written({"text": "x" * 2000})
+    file = written(home, client, before)
+    _, most = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (1000, most))
+    try:
+        with pytest.raises(RagError, match="cannot be changed"):
+            install(client)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (most, most))
+    assert file.read_text() == before
+    assert [path.name for path in file.parent.iterdir() if path.is_file()] == [file.name]
+
+
 def test_a_project_has_a_file_of_its_own(home: Path) -> None:
     project = home / "project"
-    files = {client: install(client, project=project).file for client in Client if client != "claude-desktop"}
+    without = (Client.CLAUDE_DESKTOP, Client.WINDSURF)
+    files = {client: install(client, project=project).file for client in Client if client not in without}
     assert files == {
         Client.CLAUDE_CODE: project / ".mcp.json",
         Client.VSCODE: project / ".vscode/mcp.json",
         Client.CURSOR: project / ".cursor/mcp.json",
+        Client.CODEX: project / ".codex/config.toml",
+        Client.ZED: project / ".zed/settings.json",
     }
-    with pytest.raises(InvalidInput, match="no projects"):
-        install(Client.CLAUDE_DESKTOP, project=project)
+    for client in without:
+        with pytest.raises(InvalidInput, match=f"{client.product} has no projects"):
+            install(client, project=project)
+
+
+def test_codex_and_zed_are_found_where_their_users_have_moved_them(
+    home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("CODEX_HOME", str(home / "codex"))
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(home / "settings"))
+    assert install(Client.CODEX).file == home / "codex/config.toml"
+    assert install(Client.ZED).file == home / "settings/zed/settings.json"
 
 
 def test_a_linked_configuration_stays_a_link(home: Path) -> None:
@@ -147,7 +348,7 @@ def test_a_linked_configuration_stays_a_link(home: Path) -> None:
 def test_an_entry_whose_program_is_gone_is_recognised(home: Path, client: Client) -> None:
     assert list(entries(client, home)) == []
     servers = {"memory": {"command": "/gone/mcp-rag", "args": ["stdio"]}, "other": {"command": "npx"}}
-    written(home, client, json.dumps({KEYS[client]: servers}))
+    written(home, client, client.notation.written({KEYS[client]: servers}))
     (found,) = entries(client, home)
     assert (found.name, found.can_start) == ("memory", False)
 
@@ -159,6 +360,7 @@ def test_settings_go_along_but_secrets_do_not() -> None:
             "MCP_RAG_EMBEDDING_API_KEY": "secret",
             "MCP_RAG_DATA_DIR": "here",
             "MCP_RAG_LOG_LEVEL": "debug",
+            "MCP_RAG_MODEL_PATH": "",
             "MCP_RAG_UNKNOWN": "secret",
             "PATH": "/bin",
         }
@@ -188,6 +390,16 @@ def test_the_command_line_installs_prints_and_refuses(anywhere: Command) -> None
     shown = anywhere("install", "cursor", "--print")
     assert list(json.loads(shown.out)) == ["mcpServers"]
     assert not (anywhere.home / ".cursor").exists()
+    shown = anywhere("install", "codex", "--print")
+    assert "mcp-rag" in tomllib.loads(shown.out)["mcp_servers"]
+
+
+def test_the_command_line_takes_an_entry_out_again(anywhere: Command) -> None:
+    anywhere("install", "codex")
+    assert "removed" in anywhere("install", "codex", "--remove").out
+    assert (anywhere.home / FILES[Client.CODEX]).read_text() == ""
+    assert "not there" in anywhere("install", "codex", "--remove").out
+    assert "exclude each other" in anywhere("install", "codex", "--remove", "--print", code=2).err
 
 
 JSON: st.SearchStrategy[Any] = st.recursive(
@@ -221,3 +433,36 @@ def test_putting_a_value_in_changes_that_value_and_no_other(
     assert json_text.parse(changed) == expected
     assert list(json_text.parse(changed)) == list(expected)
     assert json_text.put(changed, ("mcpServers", "mcp-rag"), value) == changed
+    rest = json_text.without(changed, ("mcpServers", "mcp-rag"))
+    del expected["mcpServers"]["mcp-rag"]
+    assert json_text.parse(rest) == expected
+    if whole.get("mcpServers") and "mcp-rag" not in whole["mcpServers"]:
+        assert rest == text
+
+
+VALUES = st.booleans() | st.integers(-(2**63), 2**63 - 1) | st.floats(allow_nan=False) | st.text()
+TABLES = st.dictionaries(st.text(), VALUES | st.lists(VALUES, max_size=3), max_size=4)
+
+
+@settings(max_examples=50)
+@given(
+    before=st.dictionaries(st.text(), VALUES | TABLES, max_size=4),
+    servers=st.none() | st.dictionaries(st.text(), TABLES, max_size=3),
+    value=st.dictionaries(st.text(), st.text() | st.lists(st.text()), max_size=3),
+)
+def test_putting_a_table_in_changes_that_table_and_no_other(
+    before: dict[str, Any], servers: dict[str, Any] | None, value: dict[str, Any]
+) -> None:
+    keys = ("mcp_servers", "mcp-rag")
+    whole = {key: each for key, each in before.items() if key != "mcp_servers"}
+    whole |= {} if servers is None else {"mcp_servers": servers}
+    text = toml_text.written(whole)
+    changed = toml_text.put(text, keys, value)
+    expected = {**whole, "mcp_servers": {**whole.get("mcp_servers", {}), "mcp-rag": value}}
+    assert toml_text.parse(changed) == expected
+    if "mcp-rag" not in (servers or {}):
+        assert changed.startswith(text)
+    assert toml_text.put(changed, keys, value) == changed
+    del expected["mcp_servers"]["mcp-rag"]
+    left = toml_text.parse(toml_text.without(changed, keys))
+    assert left | {"mcp_servers": left.get("mcp_servers", {})} == expected

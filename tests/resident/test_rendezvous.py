@@ -76,6 +76,7 @@ def test_other_settings_meet_elsewhere_and_their_values_stay_secret(household: H
 
 def test_what_is_no_setting_changes_nothing(household: Household) -> None:
     assert meeting_place(household.environment | {"EDITOR": "ed"}) == household.place
+    assert meeting_place(household.environment | {"MCP_RAG_REDIS_URL": ""}) == household.place
 
 
 def test_the_lock_has_one_holder(household: Household) -> None:
