@@ -15,7 +15,7 @@ from mcp.client.streamable_http import streamable_http_client
 
 from mcp_rag.ports import Embedder
 from mcp_rag.postgres import schema
-from mcp_rag.postgres.database import Database
+from mcp_rag.postgres.database import PATIENCE, Database
 from mcp_rag.postgres.embedded import EmbeddedServer
 from mcp_rag.postgres.store import Store
 from mcp_rag.rag import Rag
@@ -24,7 +24,7 @@ from tests.http.running import caller, running
 
 NOTE = {"conversation_id": "note", "content": "The gate is green."}
 SOON = 1.0
-"""Seconds that the servers here wait for their database."""
+"""Seconds that the servers here wait for their database, where it is gone or taken."""
 
 
 @pytest.fixture
@@ -35,9 +35,11 @@ def server(tmp_path: Path) -> Iterator[EmbeddedServer]:
 
 
 @asynccontextmanager
-async def served(url: str, embedder: Embedder, **settings: object) -> AsyncIterator[httpx2.AsyncClient]:
+async def served(
+    url: str, embedder: Embedder, *, patience: float = SOON, **settings: object
+) -> AsyncIterator[httpx2.AsyncClient]:
     """A client of a server whose database is another's, not its own to start again."""
-    database = Database(url=url, pool_size=2, patience=SOON)
+    database = Database(url=url, pool_size=2, patience=patience)
     await database.open()
     rag = Rag(Store(database), Borrowed(embedder))
     await rag.vectors.ready()
@@ -169,7 +171,7 @@ async def test_a_hundred_searches_at_once_and_two_hundred_open_streams_are_all_s
     database_url: str, embedder: Embedder
 ) -> None:
     limits = httpx2.Limits(max_connections=400)
-    async with served(database_url, embedder) as client, AsyncExitStack() as stack:
+    async with served(database_url, embedder, patience=PATIENCE) as client, AsyncExitStack() as stack:
         assert (await client.post("/ingest", json=NOTE)).status_code == 200
         many = httpx2.AsyncClient(base_url=client.base_url, timeout=60, limits=limits)
         await stack.enter_async_context(many)
