@@ -34,7 +34,7 @@ def tokens(text: str) -> int:
 
 
 def result(structured: BaseModel, text: str, links: Sequence[ResourceLink] = ()) -> CallToolResult:
-    values = structured.model_dump(mode="json")
+    values = structured.model_dump(mode="json", exclude_none=True)
     content: list[ContentBlock] = [TextContent(type="text", text=text), *links]
     if as_json.get():
         content = [TextContent(type="text", text=json.dumps(values, ensure_ascii=False))]

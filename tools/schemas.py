@@ -69,10 +69,9 @@ def _joined(schema: Schema) -> Schema:
 
 
 def _shape(schema: Schema) -> Schema:
+    # What is null is left out of results.
+    schema = _without_null(schema)
     kind = schema.get("type")
-    if isinstance(kind, list):
-        # It or null: some clients take one type or none.
-        return {}
     if "items" in schema:
         items = terse(schema["items"])
         return {"items": items, "type": kind} if "properties" in items else {"type": kind}
