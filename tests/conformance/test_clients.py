@@ -97,7 +97,9 @@ def test_the_typescript_sdk_uses_all_that_is_offered(
         "sse": {"url": serving.url("sse")},
         "stdio": pipe(household),
     }
-    values = {"conversation_id": name, "position": "0", "topic": "dodos"}
+    values = {
+        "conversation_id": name, "position": "0", "topic": "dodos", "speaker": "Ana", "source": "none", "tag": "x",
+    }  # fmt: skip
     server = {"transport": transport, **reached[transport]}
     told = {"sdk": sdk, "mode": mode, "server": server, "calls": calls(name), "values": values}
     done = run("node", "drive.mjs", json.dumps(told))
@@ -126,7 +128,9 @@ def test_the_typescript_sdk_uses_all_that_is_offered(
         (MESSAGE, "conversation_id"),
         ("continue_conversation", "conversation_id"),
     }
-    assert set(completed) == {*ids, (MESSAGE, "position"), ("recall", "topic")}
+    others = {("recall", argument) for argument in ("topic", "speaker", "source", "tag")}
+    assert set(completed) == {*ids, *others, (MESSAGE, "position")}
+    assert (completed["recall", "speaker"], completed["recall", "tag"]) == (["Ana"], ["x"])
     assert all(name in completed[each] for each in ids)
 
 

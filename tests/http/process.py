@@ -19,7 +19,9 @@ class Service:
     def __init__(
         self, home: Path, database_url: str, *arguments: str, port: int = 0, **environment: str
     ) -> None:
-        self.port, probes = ports.free("127.0.0.1", port), ports.free("127.0.0.1", 0)
+        self.port = probes = ports.free("127.0.0.1", port)
+        while probes == self.port:
+            probes = ports.free("127.0.0.1", 0)
         self.url, self.probes = f"http://127.0.0.1:{self.port}", f"http://127.0.0.1:{probes}"
         command = Command(
             home, MCP_RAG_DATABASE_URL=database_url, MCP_RAG_RERANKING_PROVIDER="none", **environment
@@ -37,7 +39,7 @@ class Service:
         await asyncio.to_thread(self.process.communicate)
 
     async def is_ready(self) -> bool:
-        return await _status(f"{self.probes}/readyz") == 200
+        return await reached(f"{self.probes}/readyz")
 
     async def is_leaving(self) -> bool:
         return await _status(f"{self.probes}/readyz") == 503
@@ -57,6 +59,10 @@ class Service:
     def resident(self) -> float:
         """Memory that it has, in MiB."""
         return float(psutil.Process(self.process.pid).memory_info().rss / 2**20)
+
+
+async def reached(url: str) -> bool:
+    return await _status(url) == 200
 
 
 async def _status(url: str) -> int | None:

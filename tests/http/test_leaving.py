@@ -85,7 +85,8 @@ async def test_streams_that_wait_for_news_end_as_they_should_and_hold_nobody_up(
         assert "acknowledged" in await anext(listen)
         service.tell()
         # A connection that breaks off would raise.
-        assert [[more async for more in stream] for stream in streams] == [[]] * len(streams)
+        async with asyncio.timeout(PATIENCE):
+            assert [[more async for more in stream] for stream in streams] == [[]] * len(streams)
         assert await service.ended() == 0
 
 

@@ -1,0 +1,138 @@
+"""Each process is replaced by another while callers keep to their timetable, behind a real proxy."""
+
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack
+from pathlib import Path
+
+import asyncpg
+import pytest
+
+from mcp_rag.postgres.database import Database
+from tests.cli.command import PATIENCE
+from tests.conftest import eventually
+from tests.http.process import Service
+from tests.http.running import token
+from tests.locks import WAITING, withheld
+from tests.operations.load import KINDS, LEGACY, MODERN, NEWER_SSE, SSE, Load, Report, Rest, Token
+from tests.operations.proxy import Proxy
+
+pytestmark = pytest.mark.operations
+
+CALLERS = 4
+EVERY = 0.1
+"""Seconds between two calls."""
+DRAIN = "4"
+GRACE = "60"
+
+
+@pytest.fixture
+async def tokens(database: Database) -> list[Token]:
+    return [await token(database, name=f"caller {n}") for n in range(CALLERS)]
+
+
+class Fleet:
+    """The processes behind the proxy."""
+
+    def __init__(self, home: Path, database_url: str, stack: AsyncExitStack) -> None:
+        self._home, self._database_url, self._stack = home, database_url, stack
+        self.serving: dict[str, Service] = {}
+
+    async def start(self, name: str) -> Service:
+        service = Service(
+            self._home,
+            self._database_url,
+            MCP_RAG_EMBED="0",
+            MCP_RAG_POOL_SIZE="32",
+            MCP_RAG_DRAIN_SECONDS=DRAIN,
+            MCP_RAG_GRACE_SECONDS=GRACE,
+        )
+        self.serving[name] = await self._stack.enter_async_context(service)
+        return service
+
+    @property
+    def ports(self) -> dict[str, int]:
+        return {name: service.port for name, service in self.serving.items()}
+
+
+@pytest.fixture
+async def fleet(tmp_path: Path, database_url: str) -> AsyncIterator[Fleet]:
+    """Two processes."""
+    async with AsyncExitStack() as stack:
+        fleet = Fleet(tmp_path, database_url, stack)
+        for name in ("a", "b"):
+            await fleet.start(name)
+        yield fleet
+
+
+@pytest.fixture
+async def proxy(fleet: Fleet, tmp_path: Path) -> AsyncIterator[Proxy]:
+    async with Proxy(tmp_path / "nginx", fleet.ports) as proxy:
+        yield proxy
+
+
+async def in_flight(owner: asyncpg.Connection, calls: int) -> None:
+    async def waiting() -> bool:
+        return bool(await owner.fetchval(WAITING) >= calls)
+
+    await eventually(waiting, within=PATIENCE)
+
+
+async def progress(report: Report, calls: int) -> None:
+    """So many more calls of each kind are made."""
+    goal = {kind: report.started[kind] + calls for kind in KINDS}
+
+    async def reached() -> bool:
+        return all(report.started[kind] >= number for kind, number in goal.items())
+
+    await eventually(reached, within=PATIENCE)
+
+
+async def replaced(fleet: Fleet, proxy: Proxy, owner: asyncpg.Connection, name: str, successor: str) -> None:
+    """As an orchestrator does it: told to stop with calls in flight, taken out once it is not ready."""
+    async with withheld(owner):
+        await in_flight(owner, 8)
+        leaving = fleet.serving.pop(name)
+        leaving.tell()
+        await eventually(leaving.is_leaving, within=PATIENCE)
+        proxy.serve(fleet.ports)
+    assert await leaving.ended() == 0
+    await fleet.start(successor)
+    proxy.serve(fleet.ports)
+
+
+async def test_each_process_is_replaced_and_no_call_fails(
+    fleet: Fleet, proxy: Proxy, tokens: list[Token], owner: asyncpg.Connection
+) -> None:
+    await Rest(proxy.url, tokens[0]).store("before")
+    load = Load(proxy.url, tokens, every=EVERY)
+    async with load as report:
+        await progress(report, 4)
+        for name, successor in (("a", "c"), ("b", "d")):
+            await replaced(fleet, proxy, owner, name, successor)
+            await progress(report, 4)
+    print(report.started, report.ended)
+    assert report.failures == []
+    stored = {name for name in load.stored if not name.startswith("search")} | {"before"}
+    rows = await owner.fetch("SELECT conversation_id FROM conversation")
+    assert {row["conversation_id"] for row in rows} == stored
+    assert await owner.fetchval("SELECT count(*) FROM message") == len(stored)
+    # Who has a session loses it with its process: once for each that it may have been in.
+    assert report.ended[MODERN] == 0
+    assert 0 < report.ended[LEGACY] <= 2 * CALLERS
+    assert 0 < report.ended[SSE] + report.ended[NEWER_SSE] <= 4 * CALLERS
+
+
+async def test_a_process_that_is_killed_loses_calls_and_the_load_notices(
+    fleet: Fleet, proxy: Proxy, tokens: list[Token], owner: asyncpg.Connection
+) -> None:
+    await Rest(proxy.url, tokens[0]).store("before")
+    async with Load(proxy.url, tokens, every=EVERY) as report:
+        await progress(report, 2)
+        async with withheld(owner):
+            await in_flight(owner, 12)
+            killed = fleet.serving.pop("a")
+            killed.process.kill()
+            await killed.ended()
+            proxy.serve(fleet.ports)
+        await progress(report, 2)
+    assert report.failures
