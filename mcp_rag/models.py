@@ -90,13 +90,13 @@ class NewConversation(Frozen):
 
 class Conversation(Frozen):
     conversation_id: str
-    title: str | None
-    source: str | None
+    title: str | None = None
+    source: str | None = None
     kind: Kind
     tags: tuple[str, ...]
     message_count: int
-    started_at: datetime | None
-    ended_at: datetime | None
+    started_at: datetime | None = None
+    ended_at: datetime | None = None
     updated_at: datetime
 
     @property
@@ -106,8 +106,8 @@ class Conversation(Frozen):
 
 class Message(Frozen):
     position: int
-    speaker: str | None
-    sent_at: datetime | None
+    speaker: str | None = None
+    sent_at: datetime | None = None
     text: str
 
 
@@ -183,8 +183,8 @@ class Miss(Frozen):
     url: str
     conversation_id: str
     position: int
-    speaker: str | None
-    date: datetime | None
+    speaker: str | None = None
+    date: datetime | None = None
     text: str
     score: Annotated[float, Field(description="0 to 1, comparable within one result only.")]
 
@@ -258,8 +258,8 @@ class Citation(Frozen):
     uri: str
     quote: str
     title: str
-    speaker: str | None
-    date: datetime | None
+    speaker: str | None = None
+    date: datetime | None = None
     verified: bool = Field(description="The quote stands word for word in the stored message.")
 
 

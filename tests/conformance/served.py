@@ -5,6 +5,7 @@ door, and resources and prompts on the server that its own factory made.
 """
 
 import warnings
+from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any
 
@@ -64,8 +65,10 @@ def _tool(function: Any) -> RagTool:
     return tool
 
 
-def _create_server(rag: CurrentRag, capacity: Capacity | None = None) -> MCPServer[CurrentRag]:
-    server = create_server(rag, capacity)
+def _create_server(
+    rag: CurrentRag, capacity: Capacity | None, offered: Sequence[RagTool], secret: Callable[[], bytes]
+) -> MCPServer[CurrentRag]:
+    server = create_server(rag, capacity, offered, secret)
     for uri, read in contents.RESOURCES.items():
         server.resource(uri)(read)
     for prompt in (*contents.PROMPTS, *rounds.PROMPTS):

@@ -98,7 +98,8 @@ def test_the_typescript_sdk_uses_all_that_is_offered(
         "stdio": pipe(household),
     }
     values = {
-        "conversation_id": name, "position": "0", "topic": "dodos", "speaker": "Ana", "source": "none", "tag": "x",
+        "conversation_id": name, "position": "0",
+        "topic": "dodos", "speaker": "Ana", "source": "none", "tag": "x",
     }  # fmt: skip
     server = {"transport": transport, **reached[transport]}
     told = {"sdk": sdk, "mode": mode, "server": server, "calls": calls(name), "values": values}
