@@ -227,6 +227,7 @@ async def test_nobody_is_kept_in_mind_who_has_gone(
     server: MCPServer[Any], news: News, owner: asyncpg.Connection, era: str
 ) -> None:
     assert (news.listeners, await owner.fetchval(LISTENING)) == (0, 0)
+    tasks = asyncio.all_tasks()
     async with listening(server, era, TRIP) as ear:
         await ear.hears(TRIP)
         async with listening(server, era, TRIP):
@@ -239,6 +240,7 @@ async def test_nobody_is_kept_in_mind_who_has_gone(
         return bool(await owner.fetchval(LISTENING) == 0)
 
     await eventually(nobody_listens)
+    await eventually(lambda: asyncio.sleep(0, asyncio.all_tasks() <= tasks))
 
 
 @each_era
