@@ -107,7 +107,7 @@ def create_app(startup: Starting, settings: Settings, leave: Leave | None = None
         },
         middleware=_middleware(settings, admission, challenge, leave),
     )
-    app.state.rag, app.state.capacity, app.state.news = admission.rag, capacity, news
+    app.state.rag, app.state.capacity = admission.rag, capacity
     app.state.challenge = challenge
     app.router.routes += [bulk.Bulk(longest=_most(settings)), documentation.route]
     app.include_router(rest.routes)

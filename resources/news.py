@@ -84,11 +84,10 @@ class News:
         still: Callable[[Caller], Awaitable[bool]] = always,
         *,
         apart: float = APART,
-        known_for: float = KNOWN_FOR,
     ) -> None:
         """`rag` gives the service, nobody's in particular; `still`, whether somebody may still come in."""
         self._rag, self._still = rag, still
-        self._apart, self._known_for = apart, known_for
+        self._apart = apart
         self._listeners: dict[int, set[Listener]] = {}
         self._hearing: asyncio.Task[None] | None = None
 
@@ -127,7 +126,7 @@ class News:
             try:
                 if not await self._still(listener.caller):
                     return False
-                listener.known_until = clock() + self._known_for
+                listener.known_until = clock() + KNOWN_FOR
                 break
             except StoreError:
                 await asyncio.sleep(self._apart)

@@ -24,6 +24,7 @@ from mcp_rag.postgres.database import Database
 from mcp_rag.postgres.identities import Identities
 from mcp_rag.rag import Rag
 from mcp_rag.resources import News, subscriptions
+from mcp_rag.resources import news as news_of_clients
 from mcp_rag.server import create_server
 from tests.conftest import create_database, eventually
 from tests.http.running import caller, running, token
@@ -63,8 +64,11 @@ class Ear:
 
 
 @asynccontextmanager
-async def listening(server: Any, era: str, *uris: str) -> AsyncIterator[Ear]:
-    """A client that hears of the list and of these resources, as clients of its era do."""
+async def listening(server: Any, era: str, *uris: str, first: bool = False) -> AsyncIterator[Ear]:
+    """A client that hears of the list and of these resources, as clients of its era do.
+
+    The `first` of a process is told when all is heard; it has been, here.
+    """
     ear: Ear
 
     async def told(message: Any) -> None:
@@ -79,6 +83,8 @@ async def listening(server: Any, era: str, *uris: str) -> AsyncIterator[Ear]:
         ear = Ear(client)
         await stack.enter_async_context(client)
         if era == "legacy":
+            if first:
+                await ear.hears(LIST)
             for uri in uris:
                 await ear.subscribe(uri)
         else:
@@ -86,6 +92,8 @@ async def listening(server: Any, era: str, *uris: str) -> AsyncIterator[Ear]:
             stream = await stack.enter_async_context(wanted)
             hearing = asyncio.create_task(_hear(stream, ear.heard))
             stack.callback(hearing.cancel)
+            if first:
+                await ear.hears(LIST, *uris)
         yield ear
 
 
@@ -115,11 +123,11 @@ def server(rag: Rag, news: News) -> MCPServer[Any]:
 
 
 @each_era
-async def test_who_begins_to_listen_is_told_once_from_when_on_all_is_heard(
+async def test_who_begins_to_listen_is_told_from_when_on_all_is_heard(
     server: MCPServer[Any], era: str
 ) -> None:
-    async with listening(server, era, TRIP) as ear:
-        await ear.hears(LIST, TRIP)
+    async with listening(server, era) as ear:
+        await ear.hears(LIST)
 
 
 @each_era
@@ -127,8 +135,7 @@ async def test_each_change_is_told_to_who_listens_to_what_has_changed(
     server: MCPServer[Any], rag: Rag, era: str
 ) -> None:
     await rag.ingest("other", said("a"))
-    async with listening(server, era, TRIP, FIRST, OTHER) as ear:
-        await ear.hears(LIST, TRIP, FIRST, OTHER)
+    async with listening(server, era, TRIP, FIRST, OTHER, first=True) as ear:
         for change, told in (
             (rag.ingest("trip", said("a")), [LIST, TRIP, FIRST]),
             (rag.ingest("trip", said("a", "b")), [TRIP, FIRST]),
@@ -152,8 +159,7 @@ async def test_the_list_has_not_changed_where_a_conversation_only_got_more(
     server: MCPServer[Any], rag: Rag, era: str
 ) -> None:
     await rag.ingest("trip", said("a"), title="Porto")
-    async with listening(server, era, TRIP, OTHER) as ear:
-        await ear.hears(LIST, TRIP, OTHER)
+    async with listening(server, era, TRIP, OTHER, first=True) as ear:
         await rag.ingest("trip", said("a", "b"), title="Porto")
         await eventually(lambda: asyncio.sleep(0, bool(ear.heard)))
         assert ear.heard == [TRIP]
@@ -164,8 +170,7 @@ async def test_what_changes_nothing_or_is_undone_is_not_told(
     server: MCPServer[Any], rag: Rag, store: Any, era: str
 ) -> None:
     await rag.ingest("trip", said("a"), title="Porto")
-    async with listening(server, era, TRIP, OTHER) as ear:
-        await ear.hears(LIST, TRIP, OTHER)
+    async with listening(server, era, TRIP, OTHER, first=True) as ear:
         await rag.ingest("trip", said("a"), title="Porto")
         await rag.ingest("trip", said("a"), tags=["x"])
         await rag.forget(conversation_ids=["trip"], dry_run=True)
@@ -184,9 +189,8 @@ async def test_many_changes_are_told_together(rag: Rag, era: str) -> None:
         return rag
 
     async with listening(
-        create_server(current, news=News(current, apart=2)), era, "conversation://c39"
+        create_server(current, news=News(current, apart=2)), era, "conversation://c39", first=True
     ) as ear:
-        await ear.hears(LIST)
         for n in range(40):
             await rag.ingest(f"c{n}", said("a"))
         await rag.ingest("last", said("a"))
@@ -204,16 +208,14 @@ async def test_all_of_a_forget_that_is_too_long_for_one_saying_are_told(
         "SELECT 1, 'c' || n, 'chat', 'bulk' FROM generate_series(1, 1000) AS n"
     )
     wanted = [f"conversation://c{n}" for n in range(1, 1001, 111)]
-    async with listening(server, era, *wanted) as ear:
-        await ear.hears(LIST, *wanted)
+    async with listening(server, era, *wanted, first=True) as ear:
         erased = await rag.forget(source="bulk", dry_run=False)
         assert len(erased.conversation_ids) == 1001
         await ear.hears(LIST, *wanted)
 
 
 async def test_what_is_unsubscribed_is_not_told_any_more(server: MCPServer[Any], rag: Rag) -> None:
-    async with listening(server, "legacy", TRIP, OTHER) as ear:
-        await ear.hears(LIST, TRIP, OTHER)
+    async with listening(server, "legacy", TRIP, OTHER, first=True) as ear:
         await ear.unsubscribe(TRIP)
         await ear.unsubscribe("conversation://never")
         await rag.ingest("trip", said("a"))
@@ -228,8 +230,7 @@ async def test_nobody_is_kept_in_mind_who_has_gone(
 ) -> None:
     assert (news.listeners, await owner.fetchval(LISTENING)) == (0, 0)
     tasks = asyncio.all_tasks()
-    async with listening(server, era, TRIP) as ear:
-        await ear.hears(TRIP)
+    async with listening(server, era, TRIP, first=True):
         async with listening(server, era, TRIP):
             assert news.listeners == 2
             assert await owner.fetchval(LISTENING) == 1
@@ -247,8 +248,7 @@ async def test_nobody_is_kept_in_mind_who_has_gone(
 async def test_after_the_loss_of_the_connection_all_is_told_that_may_have_been_missed(
     server: MCPServer[Any], rag: Rag, owner: asyncpg.Connection, era: str
 ) -> None:
-    async with listening(server, era, TRIP) as ear:
-        await ear.hears(LIST, TRIP)
+    async with listening(server, era, TRIP, first=True) as ear:
         await owner.execute(ELSEWHERE + " AND datname = current_database()")
         await ear.hears(LIST, TRIP)
         await rag.ingest("trip", said("a"))
@@ -373,35 +373,71 @@ async def test_nothing_is_told_of_another_tenant(rag: Rag, database: Database, e
 
 
 @each_era
-async def test_who_may_no_longer_come_in_hears_nothing(rag: Rag, database: Database, era: str) -> None:
-    header = await token(database, "default", name="lost")
-    kept = await token(database, "default", name="kept")
-    async with running(rag, database) as url, listening(over_http(url, kept), era, TRIP) as other:
+@each_door
+async def test_a_client_that_went_leaves_nothing_behind(
+    rag: Rag, database: Database, owner: asyncpg.Connection, era: str, door: Door
+) -> None:
+    async def so_many(connections: int) -> bool:
+        return bool(await owner.fetchval(LISTENING) == connections)
 
-        async def store_until(ear: Ear) -> bool:
-            await rag.ingest("trip", said(uuid.uuid4().hex))
-            return TRIP in ear.heard
+    async with running(rag, database) as url:
+        async with listening(door(url, {}), era, TRIP):
+            await eventually(partial(so_many, 1))
+        await eventually(partial(so_many, 0))
 
-        async with listening(over_http(url, header), era, TRIP) as ear:
-            await Identities(database).revoke("default", "lost")
-            await eventually(partial(store_until, other))
-            assert ear.heard == []
+
+async def hears_of_the_other(rag: Rag, *ears: Ear) -> None:
+    """Wait until each hears all that there is to hear."""
+
+    async def stored() -> bool:
+        await rag.ingest("other", said(uuid.uuid4().hex))
+        return all(OTHER in ear.heard for ear in ears)
+
+    await eventually(stored)
+
+
+async def hears_of_the_last(rag: Rag, ear: Ear) -> None:
+    """Wait until it has heard twice of one conversation, and anybody else as often who may."""
+    for _ in range(2):
+        ear.heard.clear()
+
+        async def stored() -> bool:
+            await rag.ingest("last", said(uuid.uuid4().hex))
+            return LAST in ear.heard
+
+        await eventually(stored)
+
+
+@each_era
+async def test_who_may_no_longer_come_in_hears_nothing(
+    rag: Rag, database: Database, monkeypatch: pytest.MonkeyPatch, era: str
+) -> None:
+    monkeypatch.setattr(news_of_clients, "KNOWN_FOR", 0)
+    kept, lost = await token(database, name="kept"), await token(database, name="lost")
+    async with (
+        running(rag, database) as url,
+        listening(over_http(url, kept), era, LAST, OTHER) as other,
+        listening(over_http(url, lost), era, LAST, OTHER) as ear,
+    ):
+        await hears_of_the_other(rag, ear, other)
+        await Identities(database).revoke("default", "lost")
+        ear.heard.clear()
+        await hears_of_the_last(rag, other)
+        assert LAST not in ear.heard
 
 
 @each_era
 async def test_who_came_without_a_token_hears_nothing_once_there_are_tokens(
-    rag: Rag, database: Database, era: str
+    rag: Rag, database: Database, monkeypatch: pytest.MonkeyPatch, era: str
 ) -> None:
-    async with running(rag, database) as url, listening(over_http(url, {}), era, TRIP) as ear:
+    monkeypatch.setattr(news_of_clients, "KNOWN_FOR", 0)
+    async with running(rag, database) as url, listening(over_http(url, {}), era, LAST, OTHER) as ear:
+        await hears_of_the_other(rag, ear)
         kept = await token(database)
-        async with listening(over_http(url, kept), era, TRIP) as other:
-
-            async def store_until_heard() -> bool:
-                await rag.ingest("trip", said(uuid.uuid4().hex))
-                return TRIP in other.heard
-
-            await eventually(store_until_heard)
-        assert TRIP not in ear.heard
+        ear.heard.clear()
+        async with listening(over_http(url, kept), era, LAST) as other:
+            await hears_of_the_last(rag, other)
+        assert LAST not in ear.heard
 
 
 async def test_who_may_not_read_hears_nothing(rag: Rag, database: Database) -> None:
