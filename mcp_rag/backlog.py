@@ -12,6 +12,7 @@ from collections.abc import Callable
 from contextlib import suppress
 
 from mcp_rag import bisection, reindexing, surroundings, telemetry, tracing
+from mcp_rag.announcements import Announcement
 from mcp_rag.errors import EmbeddingFailed, ModelMismatch, RagError, StoreError, StoreUnavailable
 from mcp_rag.log import logger
 from mcp_rag.models import Waiting
@@ -95,8 +96,11 @@ class Backlog:
     async def run(self, look_every: float = LOOK_AGAIN) -> None:
         """Work whenever something is stored, by whichever process, until cancelled."""
         async with asyncio.TaskGroup() as tasks:
-            tasks.create_task(self._store.listen(self.wake))
+            tasks.create_task(self._store.listen(self._hear))
             tasks.create_task(self._work(look_every))
+
+    def _hear(self, announcement: Announcement | None) -> None:
+        self.wake(announcement.tenant_id if announcement else None)
 
     async def _work(self, look_every: float) -> None:
         report = Report()

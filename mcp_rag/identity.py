@@ -104,6 +104,11 @@ def may(scope: Scope) -> bool:
     return found is None or found.may(scope)
 
 
+def whoever() -> Caller:
+    """Whose call this is. Where nobody was identified, nobody else can call."""
+    return _caller.get() or LOCAL
+
+
 def caller() -> Caller:
     """Whose call this is.
 

@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 from functools import partial
 
 from mcp_rag import __version__, auditing, content, cursors, erasure, explanation, followups, ingestion
+from mcp_rag.announcements import Announcement, mark
 from mcp_rag.asking import Asking
 from mcp_rag.briefs import LIMITS, Asked, Briefs, Limits
 from mcp_rag.errors import InvalidInput, UnknownConversation, UnknownMessage
@@ -39,7 +40,7 @@ from mcp_rag.models import (
 from mcp_rag.ports import Answerer, Cache, Embedder, Rates, Reranker
 from mcp_rag.postgres.rows import ForgetScope, OpenConversation
 from mcp_rag.postgres.store import Store, Transaction
-from mcp_rag.reconciliation import identify, reconcile
+from mcp_rag.reconciliation import Changes, identify, reconcile
 from mcp_rag.retrieval import Retrieval
 from mcp_rag.vectors import Vectors
 
@@ -102,6 +103,23 @@ class Rag:
         theirs._retrieval = self._retrieval.of(caller.tenant_id)
         theirs._asking = self._asking.of(theirs._retrieval, caller.tenant_id)
         return theirs
+
+    @property
+    def tenant_id(self) -> int:
+        """Whose store this is."""
+        return self._tenant_id
+
+    async def listen(self, hear: Callable[[Announcement | None], None]) -> None:
+        """Call `hear` with what changes, of every tenant and by whichever process, once that is committed.
+
+        With None where anything may have changed unheard: from when all is heard, and after each loss of the
+        database. Never returns.
+        """
+        await self._store.listen(hear)
+
+    def mark(self, conversation_id: str) -> str:
+        """By what announcements know a conversation of the caller's tenant, whether there is one or not."""
+        return mark(self._store.database.secret, self._tenant_id, conversation_id)
 
     async def admit(self) -> None:
         """Count a call of the caller's, before it is made.
@@ -375,7 +393,8 @@ class Rag:
             if not dry_run:
                 await auditing.record(tx, self._caller, "forget", scope.conversations, scope.sizes)
                 await erasure.erase(tx, scope, whole=position is None)
-                await tx.notify_waiting()
+                marks = [self.mark(name) for name in scope.conversations.values()]
+                await tx.announce(marks, listed=position is None)
         if not dry_run:
             await self._asking.forget()
         # What was made together with a message that is gone is made anew.
@@ -423,13 +442,21 @@ class Rag:
         changes = reconcile(await tx.identities(opened.key), incoming, opened.kind)
         pending = await ingestion.apply(tx, opened, changes, tenant_id=self._tenant_id)
         count = await tx.finish_conversation(opened.key, changed=changes.any)
+        if changes.any or opened.described or opened.created:
+            await self._announce(tx, conversation_id, opened, changes)
         if changes.any or opened.described:
-            await tx.notify_waiting()
             await tx.note_changes([opened.key])
             names, sizes = {opened.key: conversation_id}, {opened.key: changes.count}
             await auditing.record(tx, self._caller, "ingest", names, sizes)
         left_out = (*skipped, *repeated, *dead)
         return ingestion.receipt(conversation_id, changes, left_out, message_count=count, pending=pending)
+
+    async def _announce(
+        self, tx: Transaction, conversation_id: str, opened: OpenConversation, changes: Changes
+    ) -> None:
+        listed = opened.created or opened.titled
+        reads_otherwise = listed or changes.any
+        await tx.announce([self.mark(conversation_id)] if reads_otherwise else (), listed=listed)
 
     async def _to_forget(
         self, tx: Transaction, conversation_ids: Sequence[str], source: str | None, position: int | None

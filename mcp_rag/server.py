@@ -16,7 +16,7 @@ from mcp_rag.compose import Starting, shared_secret
 from mcp_rag.errors import InvalidSettings, Overloaded
 from mcp_rag.identity import may, require
 from mcp_rag.rag import Rag
-from mcp_rag.resources import CurrentRag
+from mcp_rag.resources import CurrentRag, News
 from mcp_rag.sealing import Sealing
 from mcp_rag.tools import TOOLS
 from mcp_rag.tools.door import RagTool, told
@@ -108,11 +108,12 @@ def create_server(
     capacity: Capacity | None = None,
     tools: Sequence[RagTool] = TOOLS,
     secret: Callable[[], bytes] | None = None,
+    news: News | None = None,
 ) -> MCPServer[CurrentRag]:
     """The offer over MCP. `rag` gives the service when it is ready; listing never waits for it.
 
     Servers that know the same `secret` can go on with each other's calls, where a client is asked something
-    in the middle of one; asked for it when one is.
+    in the middle of one; asked for it when one is. `news` are those of `rag` where none are given.
     """
 
     @asynccontextmanager
@@ -133,11 +134,11 @@ def create_server(
         lifespan=lifespan,
         request_state_security=RequestStateSecurity(codec=Sealing(secret)) if secret else None,
         log_level="WARNING",
-        # Nobody is told of changes, so nobody is to wait for them.
+        # What clients listen to is ours (resources/subscriptions.py).
         subscriptions=False,
     )
     server.capacity = capacity
-    resources.register(server, readable)
+    resources.register(server, readable, news or News(rag))
     return server
 
 

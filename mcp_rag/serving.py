@@ -34,6 +34,7 @@ from mcp_rag.http.observation import REQUEST_ID, Observation
 from mcp_rag.http.oidc import IdentityProvider
 from mcp_rag.http.resource import Resource, plain_challenge
 from mcp_rag.log import logger, request_id
+from mcp_rag.resources import News
 from mcp_rag.server import create_server, offered
 from mcp_rag.settings import Settings
 from mcp_rag.sidecar import Server, Sidecar, create_vitals
@@ -86,9 +87,9 @@ def create_app(startup: Starting, settings: Settings, leave: Leave | None = None
     )
     capacity = Capacity(settings.calls_at_once, settings.calls_waiting)
     offer = offered(settings.tools, only_reads=settings.read_only)
-    transports = _over_mcp(
-        create_server(admission.rag, capacity, offer, partial(shared_secret, startup)), settings, leave
-    )
+    news = News(startup.rag, admission.still)
+    server = create_server(admission.rag, capacity, offer, partial(shared_secret, startup), news)
+    transports = _over_mcp(server, settings, leave)
     vitals = create_vitals(startup, settings)
     app = FastAPI(
         title="mcp-rag",

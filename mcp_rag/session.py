@@ -22,7 +22,8 @@ class Session:
         """How many residents were lost over unanswered requests since the last answer."""
         self._initialize: tuple[str | int, Request] | None = None
         self._initialized: bytes | None = None
-        self._repeated: str | int | None = None
+        self._repeated: set[str | int] = set()
+        self._subscribed: dict[str, tuple[str | int, Request]] = {}
         self._asked: set[str | int] = set()
 
     def say(self, line: bytes) -> bool:
@@ -42,6 +43,8 @@ class Session:
             self.unanswered[name] = request
             if request.method == "initialize":
                 self._initialize = name, request
+            elif isinstance(params, dict) and isinstance(uri := params.get("uri"), str):
+                self._note_subscription(uri, name, request)
         elif request.method == "notifications/initialized":
             self._initialized = request.line
         elif request.method == "notifications/cancelled" and isinstance(params, dict):
@@ -49,6 +52,12 @@ class Session:
             cancelled = params.get("requestId")
             if isinstance(cancelled, str | int):
                 self.unanswered.pop(cancelled, None)
+
+    def _note_subscription(self, uri: str, name: str | int, request: Request) -> None:
+        if request.method == "resources/subscribe":
+            self._subscribed[uri] = name, request
+        elif request.method == "resources/unsubscribe":
+            self._subscribed.pop(uri, None)
 
     def hear(self, line: bytes) -> bool:
         """Note a line of the resident. False when the client has heard it before."""
@@ -58,32 +67,44 @@ class Session:
             return True
         if "method" in message:
             self._asked.add(name)
-        elif name == self._repeated:
-            self._repeated = None
+        elif name in self._repeated:
+            self._repeated.discard(name)
             return False
         elif self.unanswered.pop(name, None) is not None:
             self.losses = 0
-            if self._initialize is not None and name == self._initialize[0] and "error" in message:
-                self._initialize = None
+            if "error" in message:
+                self._refused(name)
         return True
+
+    def _refused(self, name: str | int) -> None:
+        if self._initialize is not None and name == self._initialize[0]:
+            self._initialize = None
+        self._subscribed = {uri: each for uri, each in self._subscribed.items() if each[0] != name}
 
     def lose(self) -> list[bytes]:
         """The resident is lost. What the client must hear: that nobody waits for its answers any more."""
         self.losses += bool(self.unanswered)
-        asked, self._asked, self._repeated = self._asked, set(), None
+        asked, self._asked, self._repeated = self._asked, set(), set()
         return [
             notice({"jsonrpc": "2.0", "method": "notifications/cancelled", "params": {"requestId": name}})
             for name in asked
         ]
 
     def again(self) -> list[bytes]:
-        """What a new resident must hear before anything new: the handshake and what is unanswered."""
+        """What a new resident must hear before anything new.
+
+        The handshake, what the client has subscribed to, and what is unanswered.
+        """
         lines = []
         if self._initialize is not None:
             name, request = self._initialize
             lines.append(request.line)
             if name not in self.unanswered:
-                self._repeated = name
+                self._repeated.add(name)
             if self._initialized is not None:
                 lines.append(self._initialized)
+        for name, request in self._subscribed.values():
+            if name not in self.unanswered:
+                self._repeated.add(name)
+                lines.append(request.line)
         return lines + [each.line for each in self.unanswered.values() if each.method != "initialize"]

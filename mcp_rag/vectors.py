@@ -104,7 +104,7 @@ class Vectors:
         for tenant_id in await self._store.tenant_ids():
             async with self._store.transaction(tenant_id) as tx:
                 tried += await tx.try_again()
-                await tx.notify_waiting()
+                await tx.announce()
         return tried
 
     async def drain(self, progress: Callable[[int], None] | None = None) -> int:

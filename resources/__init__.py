@@ -4,13 +4,15 @@ from typing import Any
 
 from mcp.server.mcpserver import MCPServer
 
-from mcp_rag.resources import conversations, prompts
+from mcp_rag.resources import conversations, prompts, subscriptions
 from mcp_rag.resources.conversations import CurrentRag
+from mcp_rag.resources.news import News
 
-__all__ = ["CurrentRag", "register"]
+__all__ = ["CurrentRag", "News", "register"]
 
 
-def register(server: MCPServer[Any], rag: CurrentRag) -> None:
-    """Offer the resources, prompts and completions; `rag` gives the service when it is ready."""
+def register(server: MCPServer[Any], rag: CurrentRag, news: News) -> None:
+    """Offer the resources with their news, prompts and completions; `rag` is the service when it is ready."""
     conversations.register(server, rag)
     prompts.register(server, rag)
+    subscriptions.register(server, rag, news)

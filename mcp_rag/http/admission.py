@@ -69,6 +69,17 @@ class Admission:
         await rag.admit()
         return rag
 
+    async def still(self, who: Caller) -> bool:
+        """Whether somebody who was let in would be again. Of a provider's callers only their token says.
+
+        Raises:
+            StoreError: the database cannot be used.
+        """
+        identities = await self._identities()
+        if who.id == LOCAL.id:
+            return not await identities.exist()
+        return who.issuer is not None or await identities.alive(who)
+
     async def _tenant_id(self, name: str) -> int:
         return await (await self._identities()).tenant_id(name)
 

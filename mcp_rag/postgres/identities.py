@@ -52,6 +52,11 @@ class Identities:
             id=token.public_id, name=row["name"], tenant_id=row["tenant_id"], scopes=frozenset(row["scopes"])
         )
 
+    async def alive(self, caller: Caller) -> bool:
+        """Whether the token that somebody came with would let them in again."""
+        async with self._database.connection() as connection:
+            return await connection.fetchrow(sql("find_token"), caller.id) is not None
+
     async def create_token(
         self, tenant: str, name: str, scopes: Sequence[Scope], expires_at: datetime | None
     ) -> Token:

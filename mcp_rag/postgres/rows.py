@@ -22,6 +22,8 @@ class OpenConversation:
     """There was none before."""
     retitled: bool
     """It has messages that were indexed under another title."""
+    titled: bool = False
+    """Its title is another than before, or its first."""
     described: bool = False
     """Its title, source, tags or kind are others than before."""
 

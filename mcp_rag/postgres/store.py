@@ -1,6 +1,6 @@
 """Class Store: what the service asks of the database, one method per statement."""
 
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Collection, Mapping, Sequence
 from contextlib import asynccontextmanager
 from datetime import datetime, timedelta
 
@@ -9,7 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 from pgvector import HalfVector
 
-from mcp_rag import candidates, segments
+from mcp_rag import announcements, candidates, segments
+from mcp_rag.announcements import Announcement
 from mcp_rag.indexing import IndexedPassage, Outdated, Renewed
 from mcp_rag.lexicon import Asked
 from mcp_rag.models import (
@@ -28,9 +29,9 @@ from mcp_rag.models import (
     StoredIdentity,
     Waiting,
 )
-from mcp_rag.postgres import listening
 from mcp_rag.postgres.bookkeeping import Bookkeeping
 from mcp_rag.postgres.database import Database
+from mcp_rag.postgres.listening import Listening
 from mcp_rag.postgres.queries import sql
 from mcp_rag.postgres.rows import (
     ForgetScope,
@@ -63,6 +64,7 @@ class Store:
 
     def __init__(self, database: Database) -> None:
         self.database = database
+        self._listening = Listening(database)
 
     @asynccontextmanager
     async def transaction(self, tenant_id: int, *, readonly: bool = False) -> AsyncIterator["Transaction"]:
@@ -73,9 +75,12 @@ class Store:
         async with self.database.transaction(0, readonly=True) as connection:
             return [row[0] for row in await connection.fetch(sql("tenant_ids"))]
 
-    async def listen(self, heard: Callable[[int | None], None]) -> None:
-        """Call `heard` with each tenant that may have got work, None where it may be any. Never returns."""
-        await listening.listen(self.database, heard)
+    async def listen(self, hear: Callable[[Announcement | None], None]) -> None:
+        """Call `hear` with what changes, whichever process has changed it; with None where anything may have.
+
+        Never returns.
+        """
+        await self._listening.listen(hear)
 
 
 class Transaction(Surroundings, Bookkeeping):
@@ -106,6 +111,7 @@ class Transaction(Surroundings, Bookkeeping):
             language=row["language"],
             created=stored["created"],
             retitled=retitled,
+            titled=stored["title"] != row["title"],
             described=row["changed"],
         )
 
@@ -388,9 +394,12 @@ class Transaction(Surroundings, Bookkeeping):
         """Forget what failed, so that it is tried again; gives how many passages that were."""
         return len(await self._fetch("forget_failures", None))
 
-    async def notify_waiting(self) -> None:
-        """Tell whoever embeds that there may be work, once this is committed."""
-        await self._execute("notify_waiting")
+    async def announce(self, marks: Collection[str] = (), *, listed: bool = False) -> None:
+        """Tell whoever listens, once this is committed, that there may be work, and what has changed.
+
+        `marks` are of the conversations that changed; `listed`, if their list did.
+        """
+        await self._execute("announce", announcements.sayings(marks, listed=listed))
 
     async def delete_other_vectors(self, model_key: int) -> None:
         await self._execute("delete_vectors", model_key)

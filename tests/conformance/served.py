@@ -5,7 +5,6 @@ door, and resources and prompts on the server that its own factory made.
 """
 
 import warnings
-from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any
 
@@ -17,13 +16,10 @@ from mcp.types import (
     EmptyResult,
     JSONRPCMessage,
     SetLevelRequestParams,
-    SubscribeRequestParams,
     SubscriptionsListenRequestParams,
-    UnsubscribeRequestParams,
 )
 
 from mcp_rag import __main__, serving, tools
-from mcp_rag.capacity import Capacity
 from mcp_rag.resources import CurrentRag
 from mcp_rag.server import create_server
 from mcp_rag.tools.door import RagTool, offer
@@ -65,10 +61,8 @@ def _tool(function: Any) -> RagTool:
     return tool
 
 
-def _create_server(
-    rag: CurrentRag, capacity: Capacity | None, offered: Sequence[RagTool], secret: Callable[[], bytes]
-) -> MCPServer[CurrentRag]:
-    server = create_server(rag, capacity, offered, secret)
+def _create_server(rag: CurrentRag, *others: Any) -> MCPServer[CurrentRag]:
+    server = create_server(rag, *others)
     for uri, read in contents.RESOURCES.items():
         server.resource(uri)(read)
     for prompt in (*contents.PROMPTS, *rounds.PROMPTS):
@@ -78,7 +72,7 @@ def _create_server(
 
 
 def _serve_what_the_product_does_not(server: MCPServer[Any]) -> None:
-    """Levels of a log, subscriptions, streams that can be taken up again."""
+    """Levels of a log, news of tools and prompts, streams that can be taken up again."""
 
     async def accepted(ctx: Any, params: Any) -> EmptyResult:
         return EmptyResult()
@@ -86,12 +80,12 @@ def _serve_what_the_product_does_not(server: MCPServer[Any]) -> None:
     listen = ListenHandler(server._subscriptions)
     for method, params, handler in (
         ("logging/setLevel", SetLevelRequestParams, accepted),
-        ("resources/subscribe", SubscribeRequestParams, accepted),
-        ("resources/unsubscribe", UnsubscribeRequestParams, accepted),
         ("subscriptions/listen", SubscriptionsListenRequestParams, listen),
     ):
         # MCPServer has no public way to serve them; the SDK's migration guide names this.
         server._lowlevel_server.add_request_handler(method, params, handler)
+    # What the product says of its news; here there are those of tools and prompts too.
+    del server._lowlevel_server.get_capabilities
     resumable = partial(server.streamable_http_app, event_store=Events(), retry_interval=RETRY)
     server.streamable_http_app = resumable  # type: ignore[method-assign]
 

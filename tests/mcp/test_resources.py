@@ -311,13 +311,3 @@ async def test_a_prompt_that_there_is_not_or_that_lacks_its_argument_is_an_inval
         with pytest.raises(MCPError) as caught:
             await client.get_prompt(name, arguments)
     assert (caught.value.error.code, caught.value.error.message) == (INVALID_PARAMS, told)
-
-
-@pytest.mark.parametrize("era", ["legacy", "auto"])
-async def test_no_news_are_promised_where_none_are_sent(mcp_server: MCPServer[Any], era: str) -> None:
-    async with Client(mcp_server, mode=era) as client:
-        promised = client.server_capabilities
-    assert promised.tools and promised.resources and promised.prompts and promised.completions
-    assert not (promised.resources.subscribe or promised.resources.list_changed)
-    assert not (promised.tools.list_changed or promised.prompts.list_changed)
-    assert promised.logging is None

@@ -75,6 +75,26 @@ def test_what_was_answered_or_cancelled_is_not_said_again() -> None:
     assert session.again() == [INITIALIZE, INITIALIZED]
 
 
+def test_what_was_subscribed_to_and_not_given_up_is_said_again_and_its_answer_heard_once() -> None:
+    session = greeted()
+    subscribe = [
+        line(id=n, method="resources/subscribe", params={"uri": f"conversation://{n}"}) for n in (3, 4, 5)
+    ]
+    for said in subscribe:
+        session.say(said)
+    session.hear(line(id=3, result={}))
+    session.hear(line(id=4, result={}))
+    session.hear(line(id=5, error={"code": -32602, "message": "too many"}))
+    session.say(line(id=6, method="resources/unsubscribe", params={"uri": "conversation://3"}))
+    session.hear(line(id=6, result={}))
+    session.lose()
+
+    assert session.again() == [INITIALIZE, INITIALIZED, subscribe[1]]
+    assert not session.hear(line(id=0, result={}))
+    assert not session.hear(line(id=4, result={}))
+    assert session.losses == 0
+
+
 def test_losses_count_only_over_unanswered_requests_and_since_the_last_answer() -> None:
     session = greeted()
     session.lose()
