@@ -353,13 +353,15 @@ class Rag:
         source: str | None = None,
         position: int | None = None,
         dry_run: bool = True,
+        agreed: Erasure | None = None,
     ) -> Erasure:
         """Remove conversations, or the message at `position` of one, with all that was derived from them.
 
-        With `dry_run` nothing is removed and the receipt says what would be.
+        With `dry_run` nothing is removed and the receipt says what would be. No more is removed than was
+        `agreed`, if that is given.
 
         Raises:
-            InvalidInput: it is not said what to forget.
+            InvalidInput: it is not said what to forget, or it is more than was agreed.
             UnknownConversation: there is no such conversation.
             UnknownMessage: the conversation has no message at that position.
         """
@@ -372,6 +374,8 @@ class Rag:
         async with self._store.transaction(self._tenant_id) as tx:
             scope = await self._to_forget(tx, conversation_ids, source, position)
             receipt = await erasure.preview(tx, scope)
+            if agreed is not None:
+                erasure.require_no_more(receipt, agreed)
             if not dry_run:
                 await auditing.record(tx, self._caller, "forget", scope.conversations, scope.sizes)
                 await erasure.erase(tx, scope, whole=position is None)
