@@ -13,6 +13,7 @@ from mcp_rag.errors import InvalidInput, UnknownConversation, UnknownMessage
 from mcp_rag.explanation import LookedFor
 from mcp_rag.hits import fitting
 from mcp_rag.identity import DEFAULT_TENANT, LOCAL, Caller
+from mcp_rag.ingestion import Heard, unheard
 from mcp_rag.models import (
     EVERYTHING,
     Address,
@@ -123,12 +124,14 @@ class Rag:
         kind: Kind | None = None,
         restore: bool = False,
         key: str | None = None,
+        progress: Heard = unheard,
     ) -> Receipt:
         """Store what is new in a conversation, in one transaction, and say what that was.
 
         Found by words from the moment this returns, by meaning a moment later. With `restore` it is stored
         even if it was forgotten. With a `key` of the caller's it is done once: for 24 hours the same call
-        with the same key is given the same receipt, and nothing else happens.
+        with the same key is given the same receipt, and nothing else happens. `progress` hears how many
+        messages are written, of how many; before the end none of them can be found.
 
         Raises:
             KeyReused: another call had this key.
@@ -151,7 +154,9 @@ class Rag:
             opened = await tx.open_conversation(
                 conversation_id, title=title, source=source, kind=kind, tags=tags
             )
-            receipt = await self._write(tx, conversation_id, opened, good, skipped, restore=restore)
+            receipt = await self._write(
+                tx, conversation_id, opened, good, skipped, restore=restore, progress=progress
+            )
             if key:
                 await tx.keep_receipt(key, receipt.model_dump_json(), opened.key)
         self.vectors.wake(self._tenant_id)
@@ -418,6 +423,7 @@ class Rag:
         skipped: Sequence[Skipped],
         *,
         restore: bool,
+        progress: Heard,
     ) -> Receipt:
         if refused := await ingestion.forgotten(tx, conversation_id, opened, restore=restore):
             return Receipt(conversation_id=conversation_id, skipped=tuple(refused))
@@ -425,7 +431,7 @@ class Rag:
         incoming, repeated = identify(sent)
         incoming, dead = await ingestion.living(tx, conversation_id, incoming, restore=restore)
         changes = reconcile(await tx.identities(opened.key), incoming, opened.kind)
-        pending = await ingestion.apply(tx, opened, changes, tenant_id=self._tenant_id)
+        pending = await ingestion.apply(tx, opened, changes, tenant_id=self._tenant_id, progress=progress)
         count = await tx.finish_conversation(opened.key, changed=changes.any)
         if changes.any or opened.described:
             await tx.notify_waiting()
