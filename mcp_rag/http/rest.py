@@ -15,6 +15,7 @@ from mcp_rag.capacity import Capacity
 from mcp_rag.errors import RagError
 from mcp_rag.http import bodies
 from mcp_rag.http.bodies import Listing, NewContent, Question, Stretch
+from mcp_rag.http.presence import while_there
 from mcp_rag.http.problems import MEDIA_TYPE, Problem
 from mcp_rag.identity import Scope, caller
 from mcp_rag.models import (
@@ -111,9 +112,9 @@ async def ingest(body: NewContent, rag: Service, response: Response, key: Key = 
 
 
 @routes.post("/search", responses=refusals(413, 415), dependencies=[needs("read")])
-async def search(body: bodies.Query, rag: Service) -> SearchResult:
+async def search(body: bodies.Query, rag: Service, request: Request) -> SearchResult:
     """Find what was said or written, by words and by meaning, best first."""
-    return await rag.search(
+    found = rag.search(
         body.query,
         limit=body.limit,
         filters=bodies.filters(body),
@@ -123,6 +124,7 @@ async def search(body: bodies.Query, rag: Service) -> SearchResult:
         context=body.context,
         explain=body.explain,
     )
+    return await while_there(request, found)
 
 
 @routes.post(
@@ -138,7 +140,7 @@ async def ask(body: Question, rag: Service, request: Request) -> Answer | NoAnsw
     where = bodies.filters(body)
     if "text/event-stream" in request.headers.get("accept", ""):
         return EventSourceResponse(_events(rag, body))  # type: ignore[return-value]  # a response as it is
-    return await rag.ask(body.question, filters=where, history=body.history)
+    return await while_there(request, rag.ask(body.question, filters=where, history=body.history))
 
 
 @routes.get("/conversations", dependencies=[needs("read")])
