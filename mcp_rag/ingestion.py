@@ -10,7 +10,7 @@ from hmac import digest as keyed_digest
 
 from pydantic_core import to_jsonable_python
 
-from mcp_rag import lexicon, passages, surroundings
+from mcp_rag import jobs, lexicon, passages, surroundings
 from mcp_rag.errors import KeyReused
 from mcp_rag.indexing import index, statistics
 from mcp_rag.models import Address, NewMessage, Receipt, Skipped, StoredMessage
@@ -137,6 +137,7 @@ def receipt(
         skipped=tuple(skipped),
         message_count=message_count,
         pending=pending,
+        job=jobs.uri(conversation_id) if pending > jobs.WORTHWHILE else "",
     )
 
 

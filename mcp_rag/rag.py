@@ -6,10 +6,10 @@ from copy import copy
 from datetime import UTC, datetime
 from functools import partial
 
-from mcp_rag import __version__, auditing, content, cursors, erasure, explanation, followups, ingestion
+from mcp_rag import __version__, auditing, content, cursors, erasure, explanation, followups, ingestion, jobs
 from mcp_rag.asking import Asking
 from mcp_rag.briefs import LIMITS, Asked, Briefs, Limits
-from mcp_rag.errors import InvalidInput, UnknownConversation, UnknownMessage
+from mcp_rag.errors import InvalidInput, UnknownConversation, UnknownJob, UnknownMessage
 from mcp_rag.explanation import LookedFor
 from mcp_rag.hits import fitting
 from mcp_rag.identity import DEFAULT_TENANT, LOCAL, Caller
@@ -27,6 +27,7 @@ from mcp_rag.models import (
     Explanation,
     Extract,
     Filters,
+    Job,
     Kind,
     NewMessage,
     NoAnswer,
@@ -390,6 +391,24 @@ class Rag:
         # What was made together with a message that is gone is made anew.
         self.vectors.wake(self._tenant_id)
         return receipt.model_copy(update={"dry_run": dry_run})
+
+    async def job(self, job_id: str) -> Job:
+        """How far an ingest is that has named this job: how many of the passages still wait for a vector.
+
+        Raises:
+            UnknownJob: none has, or the conversation was forgotten.
+        """
+        try:
+            name = content.conversation_id(jobs.conversation_id(job_id))
+        except InvalidInput as error:
+            raise UnknownJob from error
+        async with self._store.transaction(self._tenant_id, readonly=True) as tx:
+            # Of the store's model, whether or not this process has loaded it.
+            active = await tx.active_model()
+            counts = await tx.count_conversation(name, active[0] if active else None)
+        if counts is None:
+            raise UnknownJob
+        return jobs.job(name, **counts)
 
     async def status(self) -> Status:
         """What the store holds and whether its parts are ready.

@@ -56,4 +56,8 @@ def _told(receipt: Receipt) -> str:
         f"{'All' if skip.index is None else f'Message {skip.index}'} {skip.reason}."
         for skip in receipt.skipped[:SHOWN]
     ]
+    if receipt.job:
+        lines.append(
+            f"{receipt.pending} passages are not found by meaning yet: `fetch` {receipt.job} to see."
+        )
     return "\n".join(lines)

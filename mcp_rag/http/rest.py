@@ -29,6 +29,7 @@ from mcp_rag.models import (
     Erasure,
     Event,
     Extract,
+    Job,
     NoAnswer,
     Receipt,
     SearchResult,
@@ -43,6 +44,9 @@ ConversationId = Annotated[
     str,
     Path(description="Percent-encoded, its slashes too.", examples=["team/opening"]),
     AfterValidator(unquote),
+]
+JobId = Annotated[
+    str, Path(description="What follows rag://jobs/ in a receipt.", examples=["dGVhbS9vcGVuaW5n"])
 ]
 Key = Annotated[
     str | None,
@@ -167,6 +171,12 @@ async def messages(id: ConversationId, asked: Annotated[Stretch, Query()], rag: 
 async def forget(id: ConversationId, rag: Service) -> Erasure:
     """Erase a conversation for good, with all that was derived from it."""
     return await rag.forget(conversation_ids=[id], dry_run=False)
+
+
+@routes.get("/jobs/{id}", responses=refusals(404), dependencies=[needs("read")])
+async def job(id: JobId, rag: Service) -> Job:
+    """How far a large ingest is whose receipt has named this job: what still waits to be found by meaning."""
+    return await rag.job(id)
 
 
 def allowed(path: str) -> str:

@@ -8,6 +8,7 @@ from urllib.parse import quote
 
 import pytest
 
+from mcp_rag import jobs
 from tests.conformance.running import run
 from tests.resident.conftest import moved_in
 from tests.resident.household import Household
@@ -19,6 +20,7 @@ TOOLS = {"search", "ask", "fetch", "list_conversations", "ingest", "forget"}
 PROMPTS = {"recall", "continue_conversation"}
 WHOLE = "conversation://{conversation_id}"
 MESSAGE = "conversation://{conversation_id}/messages/{position}"
+JOB = "rag://jobs/{id}"
 SAID = "The dodo is in the attic."
 
 each_transport = pytest.mark.parametrize("transport", ["http", "sse", "stdio"])
@@ -97,7 +99,12 @@ def test_the_typescript_sdk_uses_all_that_is_offered(
         "sse": {"url": serving.url("sse")},
         "stdio": pipe(household),
     }
-    values = {"conversation_id": name, "position": "0", "topic": "dodos"}
+    values = {
+        "conversation_id": name,
+        "position": "0",
+        "topic": "dodos",
+        "id": jobs.uri(name).rpartition("/")[2],
+    }
     server = {"transport": transport, **reached[transport]}
     told = {"sdk": sdk, "mode": mode, "server": server, "calls": calls(name), "values": values}
     done = run("node", "drive.mjs", json.dumps(told))
@@ -112,9 +119,9 @@ def test_the_typescript_sdk_uses_all_that_is_offered(
     check(name, steps.by("call", "name", "structuredContent"))
     listed, read = steps.one("resources"), steps.by("read", "uri", "contents")
     assert {"rag://status", address(name)} <= set(listed["uris"])
-    assert set(listed["templates"]) == {WHOLE, MESSAGE}
-    assert set(read) == {*listed["uris"], f"{address(name)}/messages/0"}
-    assert all(f"> {SAID}" in read[uri][0]["text"] for uri in read if uri != "rag://status")
+    assert set(listed["templates"]) == {WHOLE, MESSAGE, JOB}
+    assert set(read) == {*listed["uris"], f"{address(name)}/messages/0", jobs.uri(name)}
+    assert all(f"> {SAID}" in read[uri][0]["text"] for uri in read if not uri.startswith("rag://"))
     assert set(steps.one("prompts")["names"]) == PROMPTS
     picked = {
         prompt: said[0]["content"]["text"] for prompt, said in steps.by("prompt", "name", "messages").items()
@@ -126,7 +133,7 @@ def test_the_typescript_sdk_uses_all_that_is_offered(
         (MESSAGE, "conversation_id"),
         ("continue_conversation", "conversation_id"),
     }
-    assert set(completed) == {*ids, (MESSAGE, "position"), ("recall", "topic")}
+    assert set(completed) == {*ids, (MESSAGE, "position"), (JOB, "id"), ("recall", "topic")}
     assert all(name in completed[each] for each in ids)
 
 
@@ -180,7 +187,7 @@ def test_the_inspector_uses_all_that_is_offered(inspector: Inspector, transport:
     listed = [each["uri"] for each in inspector.result("resources/list")["resources"]]
     assert listed[:2] == ["rag://status", address(name)]
     templates = inspector.result("resources/templates/list")["resourceTemplates"]
-    assert {each["uriTemplate"] for each in templates} == {WHOLE, MESSAGE}
+    assert {each["uriTemplate"] for each in templates} == {WHOLE, MESSAGE, JOB}
     for uri in (address(name), f"{address(name)}/messages/0"):
         (content,) = inspector.result("resources/read", "--uri", uri)["contents"]
         assert f"> {SAID}" in content["text"]
