@@ -4,6 +4,7 @@ from collections import Counter
 from collections.abc import Sequence
 
 from mcp_rag import surroundings
+from mcp_rag.errors import InvalidInput
 from mcp_rag.models import Erasure
 from mcp_rag.postgres.rows import ForgetScope
 from mcp_rag.postgres.store import Transaction
@@ -20,6 +21,21 @@ async def preview(tx: Transaction, scope: ForgetScope) -> Erasure:
         passages=passages,
         vectors=vectors,
     )
+
+
+def require_no_more(meant: Erasure, agreed: Erasure) -> None:
+    """That what would go is what was agreed to, or less.
+
+    Raises:
+        InvalidInput: more has come since.
+    """
+    new = set(meant.conversation_ids) - set(agreed.conversation_ids)
+    if new or meant.messages > agreed.messages:
+        raise InvalidInput(
+            f"Nothing was removed: {agreed.messages} messages were agreed to, and by now it would be "
+            f"{meant.messages} of {len(meant.conversation_ids)} conversations.",
+            remedy="Call again, so that the user is asked anew.",
+        )
 
 
 async def erase(tx: Transaction, scope: ForgetScope, *, whole: bool) -> None:

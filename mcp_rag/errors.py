@@ -10,6 +10,7 @@ RagError
 ├── NotFound
 │   ├── UnknownConversation
 │   ├── UnknownMessage
+│   ├── UnknownJob
 │   └── UnknownRoute
 ├── WrongMethod
 ├── StoreError              the database
@@ -109,6 +110,12 @@ class UnknownMessage(NotFound):
     """The conversation has no message at this position."""
 
     remedy = "Call `fetch` with the conversation id alone to see its messages."
+
+
+class UnknownJob(NotFound):
+    """No ingest has this job."""
+
+    remedy = "The receipt of a large `ingest` names its job; it is gone with the conversation."
 
 
 class UnknownRoute(NotFound):

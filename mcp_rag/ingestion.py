@@ -2,14 +2,15 @@
 
 import asyncio
 import json
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from hashlib import sha256
 from hmac import digest as keyed_digest
 
 from pydantic_core import to_jsonable_python
 
-from mcp_rag import passages, surroundings
+from mcp_rag import jobs, lexicon, passages, surroundings
 from mcp_rag.errors import KeyReused
 from mcp_rag.indexing import index, statistics
 from mcp_rag.models import Address, NewMessage, Receipt, Skipped, StoredMessage
@@ -19,6 +20,16 @@ from mcp_rag.reconciliation import Changes, Incoming, tombstone
 from mcp_rag.reindexing import current_weighing
 
 RESTORE = "send it with restore=true to store it again"
+
+
+AT_ONCE = 200
+"""Messages that are indexed and written together."""
+Heard = Callable[[int, int], None]
+"""Hears how many messages are written, and of how many."""
+
+
+def unheard(done: int, total: int) -> None:
+    """Nobody wants to know."""
 
 
 async def forgotten(
@@ -80,7 +91,14 @@ def sections(messages: Sequence[tuple[int, NewMessage]]) -> list[tuple[int, NewM
     ]
 
 
-async def apply(tx: Transaction, opened: OpenConversation, changes: Changes, *, tenant_id: int) -> int:
+async def apply(
+    tx: Transaction,
+    opened: OpenConversation,
+    changes: Changes,
+    *,
+    tenant_id: int,
+    progress: Heard = unheard,
+) -> int:
     """Write the changes with their passages and term statistics; gives the number of new passages."""
     fresh = await _write_messages(tx, opened, changes)
     spoken = await surroundings.language(tx, opened)
@@ -96,22 +114,13 @@ async def apply(tx: Transaction, opened: OpenConversation, changes: Changes, *, 
     lost = await tx.count_terms([*stale, *changes.removed])
     await tx.delete_passages(stale)
     await tx.delete_messages(changes.removed)
-    weighing = await current_weighing(tx)
-    indexed = await asyncio.to_thread(
-        index,
-        fresh,
-        title=opened.title,
-        tenant_id=tenant_id,
-        average_length=weighing.average_length,
-        language=spoken,
-    )
-    await tx.insert_passages(opened.key, indexed, weighing.revision)
-    gained = statistics(indexed)
+    gained = await _write_passages(tx, opened, fresh, tenant_id=tenant_id, progress=progress)
+    written_passages = gained[lexicon.EVERY_PASSAGE]
     gained.subtract(lost)
     await tx.add_term_statistics(gained)
     await tx.delete_replies(opened.key, [row.position for row, _ in changes.updated])
     await surroundings.renew(tx, opened, tenant_id=tenant_id, first=0 if all_again else _first(changes))
-    return len(indexed)
+    return written_passages
 
 
 def receipt(
@@ -128,6 +137,7 @@ def receipt(
         skipped=tuple(skipped),
         message_count=message_count,
         pending=pending,
+        job=jobs.uri(conversation_id) if pending > jobs.WORTHWHILE else "",
     )
 
 
@@ -149,6 +159,33 @@ async def _write_messages(tx: Transaction, opened: OpenConversation, changes: Ch
     )
     rewritten = [_stored(row.message_key, row.position, new) for row, new in changes.updated]
     return [*rewritten, *(_stored(keys[position], position, m) for position, m in changes.added)]
+
+
+async def _write_passages(
+    tx: Transaction,
+    opened: OpenConversation,
+    messages: Sequence[StoredMessage],
+    *,
+    tenant_id: int,
+    progress: Heard,
+) -> Counter[int]:
+    """Write the messages' passages, some at a time; gives their statistics."""
+    gained: Counter[int] = Counter()
+    weighing = await current_weighing(tx)
+    for start in range(0, len(messages), AT_ONCE):
+        progress(start, len(messages))
+        indexed = await asyncio.to_thread(
+            index,
+            messages[start : start + AT_ONCE],
+            title=opened.title,
+            tenant_id=tenant_id,
+            average_length=weighing.average_length,
+            language=opened.language,
+        )
+        await tx.insert_passages(opened.key, indexed, weighing.revision)
+        gained.update(statistics(indexed))
+    progress(len(messages), len(messages))
+    return gained
 
 
 def _stored(key: int, position: int, incoming: Incoming) -> StoredMessage:

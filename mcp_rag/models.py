@@ -136,8 +136,23 @@ class Receipt(Frozen):
     skipped: tuple[Skipped, ...] = ()
     message_count: int = Field(0, description="Messages that the conversation holds now.")
     pending: int = Field(0, description="Passages found by words already, by meaning in a moment.")
+    job: str = Field("", description="Where to read how many of them still wait, if they are many.")
     replayed: SkipJsonSchema[bool] = Field(False, exclude=True)
     """It is of an earlier call with the same key."""
+
+
+class Job(Frozen):
+    """How far the vectors of a conversation are: what is left of a large ingest that was committed."""
+
+    uri: str
+    conversation_id: str
+    state: Literal["running", "done", "failed"] = Field(
+        description="Some wait; or none does, and all could be embedded (done) or not (failed)."
+    )
+    passages: int = Field(description="All that the conversation has, found by their words.")
+    embedded: int = Field(description="Those that are found by meaning too.")
+    waiting: int
+    set_aside: int = Field(description="Those that could not be embedded and are not tried again.")
 
 
 class Filters(Frozen):

@@ -6,14 +6,15 @@ from copy import copy
 from datetime import UTC, datetime
 from functools import partial
 
-from mcp_rag import __version__, auditing, content, cursors, erasure, explanation, followups, ingestion
+from mcp_rag import __version__, auditing, content, cursors, erasure, explanation, followups, ingestion, jobs
 from mcp_rag.announcements import Announcement, mark
 from mcp_rag.asking import Asking
 from mcp_rag.briefs import LIMITS, Asked, Briefs, Limits
-from mcp_rag.errors import InvalidInput, UnknownConversation, UnknownMessage
+from mcp_rag.errors import InvalidInput, UnknownConversation, UnknownJob, UnknownMessage
 from mcp_rag.explanation import LookedFor
 from mcp_rag.hits import fitting
 from mcp_rag.identity import DEFAULT_TENANT, LOCAL, Caller
+from mcp_rag.ingestion import Heard, unheard
 from mcp_rag.models import (
     EVERYTHING,
     Address,
@@ -27,6 +28,7 @@ from mcp_rag.models import (
     Explanation,
     Extract,
     Filters,
+    Job,
     Kind,
     NewMessage,
     NoAnswer,
@@ -141,12 +143,14 @@ class Rag:
         kind: Kind | None = None,
         restore: bool = False,
         key: str | None = None,
+        progress: Heard = unheard,
     ) -> Receipt:
         """Store what is new in a conversation, in one transaction, and say what that was.
 
         Found by words from the moment this returns, by meaning a moment later. With `restore` it is stored
         even if it was forgotten. With a `key` of the caller's it is done once: for 24 hours the same call
-        with the same key is given the same receipt, and nothing else happens.
+        with the same key is given the same receipt, and nothing else happens. `progress` hears how many
+        messages are written, of how many; before the end none of them can be found.
 
         Raises:
             KeyReused: another call had this key.
@@ -169,7 +173,9 @@ class Rag:
             opened = await tx.open_conversation(
                 conversation_id, title=title, source=source, kind=kind, tags=tags
             )
-            receipt = await self._write(tx, conversation_id, opened, good, skipped, restore=restore)
+            receipt = await self._write(
+                tx, conversation_id, opened, good, skipped, restore=restore, progress=progress
+            )
             if key:
                 await tx.keep_receipt(key, receipt.model_dump_json(), opened.key)
         self.vectors.wake(self._tenant_id)
@@ -371,13 +377,15 @@ class Rag:
         source: str | None = None,
         position: int | None = None,
         dry_run: bool = True,
+        agreed: Erasure | None = None,
     ) -> Erasure:
         """Remove conversations, or the message at `position` of one, with all that was derived from them.
 
-        With `dry_run` nothing is removed and the receipt says what would be.
+        With `dry_run` nothing is removed and the receipt says what would be. No more is removed than was
+        `agreed`, if that is given.
 
         Raises:
-            InvalidInput: it is not said what to forget.
+            InvalidInput: it is not said what to forget, or it is more than was agreed.
             UnknownConversation: there is no such conversation.
             UnknownMessage: the conversation has no message at that position.
         """
@@ -390,6 +398,8 @@ class Rag:
         async with self._store.transaction(self._tenant_id) as tx:
             scope = await self._to_forget(tx, conversation_ids, source, position)
             receipt = await erasure.preview(tx, scope)
+            if agreed is not None:
+                erasure.require_no_more(receipt, agreed)
             if not dry_run:
                 await auditing.record(tx, self._caller, "forget", scope.conversations, scope.sizes)
                 await erasure.erase(tx, scope, whole=position is None)
@@ -400,6 +410,24 @@ class Rag:
         # What was made together with a message that is gone is made anew.
         self.vectors.wake(self._tenant_id)
         return receipt.model_copy(update={"dry_run": dry_run})
+
+    async def job(self, job_id: str) -> Job:
+        """How far an ingest is that has named this job: how many of the passages still wait for a vector.
+
+        Raises:
+            UnknownJob: none has, or the conversation was forgotten.
+        """
+        try:
+            name = content.conversation_id(jobs.conversation_id(job_id))
+        except InvalidInput as error:
+            raise UnknownJob from error
+        async with self._store.transaction(self._tenant_id, readonly=True) as tx:
+            # Of the store's model, whether or not this process has loaded it.
+            active = await tx.active_model()
+            counts = await tx.count_conversation(name, active[0] if active else None)
+        if counts is None:
+            raise UnknownJob
+        return jobs.job(name, **counts)
 
     async def status(self) -> Status:
         """What the store holds and whether its parts are ready.
@@ -433,6 +461,7 @@ class Rag:
         skipped: Sequence[Skipped],
         *,
         restore: bool,
+        progress: Heard,
     ) -> Receipt:
         if refused := await ingestion.forgotten(tx, conversation_id, opened, restore=restore):
             return Receipt(conversation_id=conversation_id, skipped=tuple(refused))
@@ -440,7 +469,7 @@ class Rag:
         incoming, repeated = identify(sent)
         incoming, dead = await ingestion.living(tx, conversation_id, incoming, restore=restore)
         changes = reconcile(await tx.identities(opened.key), incoming, opened.kind)
-        pending = await ingestion.apply(tx, opened, changes, tenant_id=self._tenant_id)
+        pending = await ingestion.apply(tx, opened, changes, tenant_id=self._tenant_id, progress=progress)
         count = await tx.finish_conversation(opened.key, changed=changes.any)
         if changes.any or opened.described or opened.created:
             await self._announce(tx, conversation_id, opened, changes)

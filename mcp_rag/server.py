@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import AsyncIterator, Callable, Sequence
-from contextlib import asynccontextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, nullcontext
 from functools import partial
 from typing import Any
 
@@ -18,7 +18,7 @@ from mcp_rag.identity import may, require
 from mcp_rag.rag import Rag
 from mcp_rag.resources import CurrentRag, News
 from mcp_rag.sealing import Sealing
-from mcp_rag.tools import TOOLS
+from mcp_rag.tools import TOOLS, progress
 from mcp_rag.tools.door import RagTool, told
 
 INSTRUCTIONS = (
@@ -46,13 +46,15 @@ class Offer(MCPServer[CurrentRag]):
     async def call_tool(
         self, name: str, arguments: dict[str, Any], context: Context[CurrentRag, Any] | None = None
     ) -> CallToolResult | InputRequiredResult:
-        if self.capacity is None:
-            return await super().call_tool(name, arguments, context)
+        assert context is not None, "A call comes from a client."
         try:
-            async with self.capacity.place():
+            async with progress.told(context), self._place():
                 return await super().call_tool(name, arguments, context)
         except Overloaded as error:
             return told(error)
+
+    def _place(self) -> AbstractAsyncContextManager[None]:
+        return self.capacity.place() if self.capacity is not None else nullcontext()
 
     async def list_tools(self) -> list[Tool]:
         allowed = {tool.name for tool in TOOLS if may(tool.scope)}

@@ -1,6 +1,7 @@
 """Conversations as resources: each whole, each message alone, and a listing in pages."""
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import contextmanager
 from typing import Any
 
 from mcp.server.mcpserver import MCPServer
@@ -17,6 +18,7 @@ from mcp.types import (
 )
 from pydantic import BaseModel
 
+from mcp_rag import jobs
 from mcp_rag.errors import InvalidInput, NotFound, RagError
 from mcp_rag.models import Address, Conversation, Extract, Message
 from mcp_rag.rag import Rag
@@ -61,10 +63,19 @@ def register(server: MCPServer[Any], rag: CurrentRag) -> None:
         mime_type="application/json",
     )
     async def status() -> BaseModel:
-        try:
+        with _told():
             return await (await rag()).status()
-        except RagError as error:
-            raise ResourceError(str(error)) from error
+
+    @server.resource(
+        f"{jobs.SCHEME}{{id}}",
+        name="job",
+        title="A large ingest",
+        description="How many passages of a large ingest still wait for their vectors.",
+        mime_type="application/json",
+    )
+    async def job(id: str) -> BaseModel:
+        with _told():
+            return await (await rag()).job(id)
 
     _list_in_pages(server, rag)
 
@@ -110,8 +121,15 @@ def _resource(conversation: Conversation) -> Resource:
 
 
 async def _read(rag: CurrentRag, uri: str) -> str:
-    try:
+    with _told():
         return _render(await (await rag()).fetch(Address.parse(uri), limit=LONGEST))
+
+
+@contextmanager
+def _told() -> Iterator[None]:
+    """Errors of ours are told as those of a resource."""
+    try:
+        yield
     except (InvalidInput, NotFound) as error:
         raise ResourceNotFoundError(str(error)) from error
     except RagError as error:

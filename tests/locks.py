@@ -15,8 +15,10 @@ WAITING = """
 
 
 @asynccontextmanager
-async def withheld(owner: asyncpg.Connection) -> AsyncIterator[Callable[[int], Awaitable[None]]]:
-    """Nothing can be written; gives a way to wait until so many writers wait."""
+async def withheld(
+    owner: asyncpg.Connection, held: str = "LOCK TABLE conversation IN SHARE MODE"
+) -> AsyncIterator[Callable[[int], Awaitable[None]]]:
+    """Nothing can be written, or what else is `held`; gives a way to wait until so many wait for it."""
 
     async def writers(number: int) -> None:
         async def waiting() -> bool:
@@ -25,5 +27,5 @@ async def withheld(owner: asyncpg.Connection) -> AsyncIterator[Callable[[int], A
         await eventually(waiting, within=PATIENCE)
 
     async with owner.transaction():
-        await owner.execute("LOCK TABLE conversation IN SHARE MODE")
+        await owner.execute(held)
         yield writers

@@ -10,6 +10,7 @@ from mcp_rag.models import Answer, Delta, Done, Drafted, Filters, NoAnswer, Repl
 from mcp_rag.tools import rendering
 from mcp_rag.tools.door import Service, lending
 from mcp_rag.tools.parameters import ConversationId, Since, Source, Speaker, Tags, Until
+from mcp_rag.tools.progress import Reported
 
 History = Annotated[
     list[Turn] | None, Field(description="Earlier turns of this chat, if the question leans on them.")
@@ -50,7 +51,7 @@ async def sampled(
 async def ask(
     question: Annotated[str, Field(description="One question, in plain words.")],
     rag: Service,
-    ctx: Context[Any, Any],
+    progress: Reported,
     drafted: Annotated[CreateMessageResult | None, Resolve(sampled)],
     conversation_id: ConversationId = None,
     speaker: Speaker = None,
@@ -71,14 +72,12 @@ async def ask(
     events = rag.answering(
         question, filters=filters, history=history or (), drafted=_draft(drafted) if drafted else None
     )
-    step = 0
     async with aclosing(events):
         async for event in events:
-            step += 1
             if isinstance(event, Done):
                 return _answer(event.reply) if isinstance(event.reply, Answer) else _no_answer(event.reply)
             if isinstance(event, Sources | Delta):
-                await ctx.report_progress(step, message=_progress(event))
+                await progress.say(_step(event))
     raise AssertionError("The last event is `Done`.")
 
 
@@ -88,7 +87,7 @@ def _draft(drafted: CreateMessageResult) -> Drafted:
     return Drafted(text=text, model=drafted.model)
 
 
-def _progress(event: Sources | Delta) -> str:
+def _step(event: Sources | Delta) -> str:
     if isinstance(event, Sources):
         return f"Reading {len(event.hits)} passages"
     return f"Verified: {rendering.headline(event.text)}"

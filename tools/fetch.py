@@ -3,8 +3,9 @@ from typing import Annotated
 from mcp.types import CallToolResult
 from pydantic import Field
 
+from mcp_rag import jobs
 from mcp_rag.errors import InvalidInput, UnknownConversation
-from mcp_rag.models import Address, Extract, Frozen, Message
+from mcp_rag.models import Address, Extract, Frozen, Job, Message
 from mcp_rag.tools import rendering
 from mcp_rag.tools.door import Service
 from mcp_rag.tools.parameters import MaxTokens
@@ -24,7 +25,7 @@ class Fetched(Frozen):
 async def fetch(
     rag: Service,
     id: Annotated[str | None, Field(description="A hit's id, or a conversation_id.")] = None,
-    uri: Annotated[str | None, Field(description="A hit's url, instead of id.")] = None,
+    uri: Annotated[str | None, Field(description="A hit's url or a job, instead of id.")] = None,
     around: Annotated[int, Field(ge=0, le=50, description="Neighbours of a message on each side.")] = 3,
     first: Annotated[
         int | None, Field(ge=0, lt=10**9, description="Read on from here: next_position of the part before.")
@@ -39,6 +40,8 @@ async def fetch(
     if (id is None) == (uri is None):
         raise InvalidInput("Both or neither of id and uri are given.", remedy="Give one of them.")
     given = uri or "" if id is None else id
+    if given.startswith(jobs.SCHEME):
+        return _told(await rag.job(given.removeprefix(jobs.SCHEME)))
     address = Address.parse(given)
     if first is not None:
         address = Address(conversation_id=address.conversation_id)
@@ -51,6 +54,20 @@ async def fetch(
         address = Address(conversation_id=given)
         extract = await rag.fetch(address, first=first or 0)
     return _within(address, extract, max_tokens)
+
+
+def _told(job: Job) -> CallToolResult:
+    left = f"{job.waiting} wait" if job.waiting else "nothing is left to do"
+    aside = f", {job.set_aside} could not be embedded" if job.set_aside else ""
+    text = f"{job.state}: {job.embedded} of {job.passages} passages are found by meaning, {left}{aside}."
+    fetched = Fetched(
+        id=job.uri,
+        title=f"Job of {job.conversation_id}",
+        text=text,
+        url=job.uri,
+        metadata=job.model_dump(exclude={"uri"}),
+    )
+    return rendering.result(fetched, f"{rendering.headline(fetched.title, job.uri)}\n{text}")
 
 
 def _within(address: Address, extract: Extract, max_tokens: int) -> CallToolResult:

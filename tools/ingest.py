@@ -7,6 +7,7 @@ from mcp_rag.errors import InvalidInput
 from mcp_rag.models import Kind, NewMessage, Receipt
 from mcp_rag.tools import rendering
 from mcp_rag.tools.door import Service
+from mcp_rag.tools.progress import Reported
 
 SHOWN = 10
 """Skipped messages that the text names; the structured content has as many as there is room for."""
@@ -15,6 +16,7 @@ SHOWN = 10
 async def ingest(
     conversation_id: Annotated[str, Field(description="Any stable name; the same name adds to it.")],
     rag: Service,
+    progress: Reported,
     content: Annotated[str | None, Field(description="One text, instead of messages.")] = None,
     messages: Annotated[list[NewMessage] | None, Field(description="Messages, oldest first.")] = None,
     title: str | None = None,
@@ -34,7 +36,14 @@ async def ingest(
         raise InvalidInput("Both or neither of content and messages are given.", remedy="Give one of them.")
     sent = [NewMessage(text=content)] if content is not None else messages or []
     receipt = await rag.ingest(
-        conversation_id, sent, title=title, source=source, tags=tags, kind=kind, restore=restore
+        conversation_id,
+        sent,
+        title=title,
+        source=source,
+        tags=tags,
+        kind=kind,
+        restore=restore,
+        progress=progress,
     )
     return _render(receipt)
 
@@ -55,4 +64,8 @@ def _told(receipt: Receipt) -> str:
         f"{'All' if skip.index is None else f'Message {skip.index}'} {skip.reason}."
         for skip in receipt.skipped[:SHOWN]
     ]
+    if receipt.job:
+        lines.append(
+            f"{receipt.pending} passages are not found by meaning yet: `fetch` {receipt.job} to see."
+        )
     return "\n".join(lines)

@@ -15,6 +15,7 @@ from mcp_rag.capacity import Capacity
 from mcp_rag.errors import RagError
 from mcp_rag.http import bodies
 from mcp_rag.http.bodies import Listing, NewContent, Question, Stretch
+from mcp_rag.http.presence import while_there
 from mcp_rag.http.problems import MEDIA_TYPE, Problem
 from mcp_rag.identity import Scope, caller
 from mcp_rag.models import (
@@ -28,6 +29,7 @@ from mcp_rag.models import (
     Erasure,
     Event,
     Extract,
+    Job,
     NoAnswer,
     Receipt,
     SearchResult,
@@ -42,6 +44,9 @@ ConversationId = Annotated[
     str,
     Path(description="Percent-encoded, its slashes too.", examples=["team/opening"]),
     AfterValidator(unquote),
+]
+JobId = Annotated[
+    str, Path(description="What follows rag://jobs/ in a receipt.", examples=["dGVhbS9vcGVuaW5n"])
 ]
 Key = Annotated[
     str | None,
@@ -111,9 +116,9 @@ async def ingest(body: NewContent, rag: Service, response: Response, key: Key = 
 
 
 @routes.post("/search", responses=refusals(413, 415), dependencies=[needs("read")])
-async def search(body: bodies.Query, rag: Service) -> SearchResult:
+async def search(body: bodies.Query, rag: Service, request: Request) -> SearchResult:
     """Find what was said or written, by words and by meaning, best first."""
-    return await rag.search(
+    found = rag.search(
         body.query,
         limit=body.limit,
         filters=bodies.filters(body),
@@ -123,6 +128,7 @@ async def search(body: bodies.Query, rag: Service) -> SearchResult:
         context=body.context,
         explain=body.explain,
     )
+    return await while_there(request, found)
 
 
 @routes.post(
@@ -138,7 +144,7 @@ async def ask(body: Question, rag: Service, request: Request) -> Answer | NoAnsw
     where = bodies.filters(body)
     if "text/event-stream" in request.headers.get("accept", ""):
         return EventSourceResponse(_events(rag, body))  # type: ignore[return-value]  # a response as it is
-    return await rag.ask(body.question, filters=where, history=body.history)
+    return await while_there(request, rag.ask(body.question, filters=where, history=body.history))
 
 
 @routes.get("/conversations", dependencies=[needs("read")])
@@ -165,6 +171,12 @@ async def messages(id: ConversationId, asked: Annotated[Stretch, Query()], rag: 
 async def forget(id: ConversationId, rag: Service) -> Erasure:
     """Erase a conversation for good, with all that was derived from it."""
     return await rag.forget(conversation_ids=[id], dry_run=False)
+
+
+@routes.get("/jobs/{id}", responses=refusals(404), dependencies=[needs("read")])
+async def job(id: JobId, rag: Service) -> Job:
+    """How far a large ingest is whose receipt has named this job: what still waits to be found by meaning."""
+    return await rag.job(id)
 
 
 def allowed(path: str) -> str:

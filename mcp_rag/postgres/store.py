@@ -274,6 +274,11 @@ class Transaction(Surroundings, Bookkeeping):
         assert row is not None
         return {name: int(count) for name, count in row.items()}
 
+    async def count_conversation(self, conversation_id: str, model_key: int | None) -> dict[str, int] | None:
+        """Its passages, those with a vector of the model, and those set aside; None where there is none."""
+        row = await self._row("count_conversation", conversation_id, model_key, segments.RECIPE, MOST_TRIES)
+        return dict(row) if row else None
+
     # Forgetting
 
     async def forget_scope(

@@ -8,6 +8,7 @@ from urllib.parse import quote
 
 import pytest
 
+from mcp_rag import jobs
 from tests.conformance.running import run
 from tests.resident.conftest import moved_in
 from tests.resident.household import Household
@@ -19,6 +20,7 @@ TOOLS = {"search", "ask", "fetch", "list_conversations", "ingest", "forget"}
 PROMPTS = {"recall", "continue_conversation"}
 WHOLE = "conversation://{conversation_id}"
 MESSAGE = "conversation://{conversation_id}/messages/{position}"
+JOB = "rag://jobs/{id}"
 SAID = "The dodo is in the attic."
 
 each_transport = pytest.mark.parametrize("transport", ["http", "sse", "stdio"])
@@ -98,7 +100,7 @@ def test_the_typescript_sdk_uses_all_that_is_offered(
         "stdio": pipe(household),
     }
     values = {
-        "conversation_id": name, "position": "0",
+        "conversation_id": name, "position": "0", "id": jobs.uri(name).rpartition("/")[2],
         "topic": "dodos", "speaker": "Ana", "source": "none", "tag": "x",
     }  # fmt: skip
     server = {"transport": transport, **reached[transport]}
@@ -115,9 +117,9 @@ def test_the_typescript_sdk_uses_all_that_is_offered(
     check(name, steps.by("call", "name", "structuredContent"))
     listed, read = steps.one("resources"), steps.by("read", "uri", "contents")
     assert {"rag://status", address(name)} <= set(listed["uris"])
-    assert set(listed["templates"]) == {WHOLE, MESSAGE}
-    assert set(read) == {*listed["uris"], f"{address(name)}/messages/0"}
-    assert all(f"> {SAID}" in read[uri][0]["text"] for uri in read if uri != "rag://status")
+    assert set(listed["templates"]) == {WHOLE, MESSAGE, JOB}
+    assert set(read) == {*listed["uris"], f"{address(name)}/messages/0", jobs.uri(name)}
+    assert all(f"> {SAID}" in read[uri][0]["text"] for uri in read if not uri.startswith("rag://"))
     assert set(steps.one("prompts")["names"]) == PROMPTS
     picked = {
         prompt: said[0]["content"]["text"] for prompt, said in steps.by("prompt", "name", "messages").items()
@@ -130,7 +132,7 @@ def test_the_typescript_sdk_uses_all_that_is_offered(
         ("continue_conversation", "conversation_id"),
     }
     others = {("recall", argument) for argument in ("topic", "speaker", "source", "tag")}
-    assert set(completed) == {*ids, *others, (MESSAGE, "position")}
+    assert set(completed) == {*ids, *others, (MESSAGE, "position"), (JOB, "id")}
     assert (completed["recall", "speaker"], completed["recall", "tag"]) == (["Ana"], ["x"])
     assert all(name in completed[each] for each in ids)
 
@@ -185,7 +187,7 @@ def test_the_inspector_uses_all_that_is_offered(inspector: Inspector, transport:
     listed = [each["uri"] for each in inspector.result("resources/list")["resources"]]
     assert listed[:2] == ["rag://status", address(name)]
     templates = inspector.result("resources/templates/list")["resourceTemplates"]
-    assert {each["uriTemplate"] for each in templates} == {WHOLE, MESSAGE}
+    assert {each["uriTemplate"] for each in templates} == {WHOLE, MESSAGE, JOB}
     for uri in (address(name), f"{address(name)}/messages/0"):
         (content,) = inspector.result("resources/read", "--uri", uri)["contents"]
         assert f"> {SAID}" in content["text"]

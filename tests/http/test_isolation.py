@@ -23,7 +23,7 @@ from mcp.client.streamable_http import streamable_http_client
 from mcp.shared.exceptions import MCPError
 from mcp.types import PromptReference, ResourceTemplateReference
 
-from mcp_rag import caching
+from mcp_rag import caching, jobs
 from mcp_rag.identity import LOCAL
 from mcp_rag.models import NewMessage
 from mcp_rag.ports import Embedder
@@ -227,6 +227,8 @@ class Intruder:
         return {"cursor": self._chance.choice(self._cursors)} if self._chance.random() < 0.2 else {}
 
     def _reading(self) -> Attempt:
+        if self._chance.random() < 0.2:
+            return "rest", ("GET", jobs.uri(self._name()).removeprefix("rag:/"), None)
         path = f"/conversations/{quote(self._name(), safe='')}"
         return "rest", ("GET", path + self._chance.choice(["", "/messages", "/messages?first=1"]), None)
 
@@ -246,6 +248,7 @@ class Intruder:
             ("search", {"query": self._words()} | self._filters()),
             ("fetch", {"id": self._chance.choice(["", "#0", "#1", "#7"]).join([self._name(), ""])}),
             ("fetch", {"uri": f"conversation://{quote(self._name(), safe='')}/messages/0"}),
+            ("fetch", {"uri": jobs.uri(self._name())}),
             ("list_conversations", {"title": self._name()} | self._cursor()),
             ("forget", {"conversation_ids": [self._name()]}),
             ("forget", {"source": TWO[2]}),
@@ -259,6 +262,7 @@ class Intruder:
             [
                 ("resource", (self._client(), uri + self._chance.choice(["", "/messages/0", "/messages/1"]))),
                 ("resource", (self._client(), "rag://status")),
+                ("resource", (self._client(), jobs.uri(self._name()))),
                 ("completion", (self._client(), self._chance.choice([CONVERSATION, CONTINUE]), beginning)),
                 ("listing", self._client()),
             ]

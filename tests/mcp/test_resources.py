@@ -216,8 +216,9 @@ async def test_the_templates_have_titles_and_descriptions(mcp_server: MCPServer[
     assert {template.uri_template for template in templates} == {
         "conversation://{conversation_id}",
         "conversation://{conversation_id}/messages/{position}",
+        "rag://jobs/{id}",
     }
-    assert all(each.title and each.description and each.mime_type == "text/markdown" for each in templates)
+    assert all(each.title and each.description and each.mime_type for each in templates)
 
 
 @each_era

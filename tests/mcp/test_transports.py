@@ -176,7 +176,7 @@ async def test_a_client_of_each_revision_is_served(
         assert "> The dodo is in the attic." in resource.text
         assert name in {each.name for each in (await client.list_resources()).resources}
         templates = (await client.list_resource_templates()).resource_templates
-        assert {each.name for each in templates} == {"conversation", "message"}
+        assert {each.name for each in templates} == {"conversation", "message", "job"}
         prompts = (await client.list_prompts()).prompts
         assert {each.name for each in prompts} == {"recall", "continue_conversation"}
         (message,) = (await client.get_prompt("recall", {"topic": "dodos"})).messages

@@ -1,0 +1,163 @@
+"""Calls that nobody waits for any more: the work stops, its statement in the database with it."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack
+from typing import Any
+
+import asyncpg
+import pytest
+from mcp import StdioServerParameters
+from mcp.client import Client
+from mcp.client.sse import sse_client
+from mcp.client.stdio import stdio_client
+from mcp.client.streamable_http import streamable_http_client
+
+from mcp_rag.identity import DEFAULT_TENANT
+from mcp_rag.models import NewMessage
+from mcp_rag.ports import Embedder
+from mcp_rag.postgres.database import Database
+from mcp_rag.postgres.store import Store
+from mcp_rag.rag import Rag
+from tests import inspection
+from tests.cli.command import PATIENCE
+from tests.conftest import Borrowed
+from tests.http.running import caller, running
+from tests.locks import withheld
+from tests.resident.conftest import moved_in
+from tests.serve_process import MCP_RAG
+
+ERAS = ("legacy", "2026-07-28")
+READERS = "LOCK TABLE passage IN ACCESS EXCLUSIVE MODE"
+WRITERS = "LOCK TABLE conversation IN SHARE MODE"
+NOTE = {"conversation_id": "note", "content": "The gate is green."}
+QUESTION = "Which colour has the gate?"
+CALLS = [
+    ("search", {"query": "gate"}, READERS),
+    ("ingest", NOTE, WRITERS),
+    ("ask", {"question": QUESTION}, READERS),
+    ("forget", {"conversation_ids": ["fence"], "dry_run": False}, WRITERS),
+]
+each_call = pytest.mark.parametrize(("verb", "arguments", "held"), CALLS, ids=[call[0] for call in CALLS])
+
+
+CONNECTIONS = 2
+"""One for the call, and one to learn who calls it off."""
+
+
+@pytest.fixture
+async def narrow(database_url: str) -> AsyncIterator[Database]:
+    """Few connections, and nothing that ends by itself within a test."""
+    database = Database(url=database_url, pool_size=CONNECTIONS, patience=10 * PATIENCE)
+    await database.open()
+    yield database
+    await database.close()
+
+
+@pytest.fixture
+async def rag(narrow: Database, embedder: Embedder) -> AsyncIterator[Rag]:
+    rag = Rag(Store(narrow), Borrowed(embedder))
+    await rag.vectors.ready()
+    await rag.ingest("fence", [NewMessage(text="The fence is white.")])
+    yield rag
+    await rag.vectors.close()
+
+
+@pytest.fixture
+async def url(rag: Rag, narrow: Database) -> AsyncIterator[str]:
+    """Where it is served to one call at a time."""
+    async with running(rag, narrow, calls_at_once=1) as url:
+        yield url
+
+
+async def is_whole(client: Client, owner: asyncpg.Connection) -> None:
+    """Nothing of a call that was called off is there, and the next has all that it needs."""
+    found = await client.call_tool("search", {"query": "fence gate"})
+    assert [hit["conversation_id"] for hit in found.structured_content["results"]] == ["fence"]
+    assert await inspection.texts(owner, "note") == []
+    stored = await client.call_tool("ingest", NOTE)
+    assert stored.structured_content["added"] == 1
+
+
+async def is_free(database: Database) -> None:
+    """All connections can be had at once, and work."""
+    async with AsyncExitStack() as stack:
+        for _ in range(CONNECTIONS):
+            connection = await stack.enter_async_context(database.transaction(DEFAULT_TENANT))
+            assert await connection.fetchval("SELECT count(*) FROM conversation") > 0
+
+
+@pytest.mark.parametrize("era", ERAS)
+@pytest.mark.parametrize("transport", ["streamable", "sse"])
+@each_call
+async def test_a_call_over_http_that_is_called_off_stops_and_leaves_nothing_behind(
+    url: str,
+    narrow: Database,
+    owner: asyncpg.Connection,
+    transport: str,
+    era: str,
+    verb: str,
+    arguments: dict[str, Any],
+    held: str,
+) -> None:
+    way = sse_client(f"{url}/sse") if transport == "sse" else streamable_http_client(f"{url}/mcp")
+    async with Client(way, mode=era, read_timeout_seconds=PATIENCE) as client:
+        async with withheld(owner, held) as waiting:
+            call = asyncio.create_task(client.call_tool(verb, arguments))
+            await waiting(1)
+            call.cancel()
+            await waiting(0)
+        await is_whole(client, owner)
+    await is_free(narrow)
+
+
+@pytest.mark.parametrize("era", ERAS)
+async def test_a_call_over_stdio_that_is_called_off_stops_and_leaves_nothing_behind(
+    rag: Rag, database_url: str, owner: asyncpg.Connection, era: str
+) -> None:
+    command, *arguments = [*MCP_RAG, "stdio"]
+    with moved_in() as home:
+        home.environment |= {
+            "MCP_RAG_DATABASE_URL": database_url,
+            "MCP_RAG_POOL_SIZE": "1",
+            "MCP_RAG_DATABASE_SECONDS": str(10 * PATIENCE),
+            "MCP_RAG_EMBED": "false",
+        }
+        way = stdio_client(StdioServerParameters(command=command, args=arguments, env=home.environment))
+        async with Client(way, mode=era, read_timeout_seconds=PATIENCE) as client:
+            await client.call_tool("search", {"query": "fence"})
+            for verb, given, held in CALLS:
+                async with withheld(owner, held) as waiting:
+                    call = asyncio.create_task(client.call_tool(verb, given))
+                    await waiting(1)
+                    call.cancel()
+                    await waiting(0)
+            await is_whole(client, owner)
+
+
+@pytest.mark.parametrize(("path", "body"), [("/search", {"query": "gate"}), ("/ask", {"question": QUESTION})])
+async def test_what_is_asked_over_rest_stops_when_the_client_hangs_up(
+    url: str, narrow: Database, owner: asyncpg.Connection, path: str, body: dict[str, Any]
+) -> None:
+    async with caller(url) as http, withheld(owner, READERS) as waiting:
+        call = asyncio.create_task(http.post(path, json=body))
+        await waiting(1)
+        call.cancel()
+        await waiting(0)
+    async with caller(url) as http:
+        found = await http.post("/search", json={"query": "fence"})
+    assert [hit["conversation_id"] for hit in found.json()["results"]] == ["fence"]
+    await is_free(narrow)
+
+
+async def test_what_was_sent_whole_over_rest_is_stored_though_the_client_hangs_up(
+    url: str, owner: asyncpg.Connection
+) -> None:
+    async with caller(url) as http, withheld(owner, WRITERS) as waiting:
+        call = asyncio.create_task(http.post("/ingest", json=NOTE))
+        await waiting(1)
+        call.cancel()
+        await asyncio.wait({call})
+    async with caller(url) as http:
+        again = (await http.post("/ingest", json=NOTE)).json()
+    assert (again["added"], again["unchanged"]) == (0, 1)
