@@ -28,6 +28,8 @@ from mcp_rag.resources import news as news_of_clients
 from mcp_rag.server import create_server
 from tests.conftest import create_database, eventually
 from tests.http.running import caller, running, token
+from tests.http.test_leaving import ACCEPT, META, ask
+from tests.http.test_leaving import MODERN as MODERN_LISTEN
 from tests.resident.conftest import moved_in
 from tests.resident.household import SECONDS, Household
 from tests.serve_process import MCP_RAG, Serving
@@ -285,11 +287,21 @@ async def test_what_is_never_told_is_not_acknowledged(server: MCPServer[Any]) ->
         }
 
 
-async def test_who_did_not_ask_for_the_list_is_not_told_of_it(server: MCPServer[Any], rag: Rag) -> None:
-    async with Client(server, mode=MODERN) as client, client.listen(resource_subscriptions=[TRIP]) as stream:
-        await rag.ingest("other", said("a"))
-        await rag.ingest("trip", said("a"))
-        assert await anext(aiter(stream)) == ResourceUpdated(TRIP)
+async def test_who_did_not_ask_for_the_list_is_not_told_of_it(rag: Rag, database: Database) -> None:
+    wanted = {"notifications": {"resourceSubscriptions": [TRIP]}, "_meta": META}
+    # On the wire: the SDK's client would keep to itself what it has not asked for.
+    async with (
+        running(rag, database) as url,
+        caller(url, ACCEPT | MODERN_LISTEN) as http,
+        http.stream("POST", "/mcp", json=ask("subscriptions/listen", **wanted)) as stream,
+    ):
+        heard = ""
+        async for text in stream.aiter_text():
+            heard += text
+            if "resources/updated" in heard:
+                break
+            await rag.ingest("trip", said(uuid.uuid4().hex))
+    assert TRIP in heard and "list_changed" not in heard
 
 
 async def test_one_client_listens_to_so_much_and_no_more(
