@@ -30,7 +30,7 @@ from mcp_rag.rendezvous import MOST_LOSSES, Unreachable, UnsafeFolder, Way
 from mcp_rag.session import Session
 
 HELP = """\
-Usage: mcp-rag stdio [--stop-resident-on-exit] [--health-port PORT]
+Usage: mcp-rag stdio [--read-only] [--tools NAMES] [--health-port PORT] [--stop-resident-on-exit]
 
 Speaks MCP over stdin and stdout. This is the command to give to an MCP client, such as a desktop
 assistant or an editor; at a terminal it only waits for JSON-RPC messages, one per line.
@@ -41,6 +41,8 @@ have another one. Its socket, lock and log lie in $XDG_RUNTIME_DIR/mcp-rag, or e
 $TMPDIR/mcp-rag-<user id>.
 
 Options:
+  --read-only              Let nothing be stored or erased. It is the same as MCP_RAG_READ_ONLY=1.
+  --tools NAMES            Offer only these tools, between commas. It is the same as MCP_RAG_TOOLS.
   --stop-resident-on-exit  Stop the resident when this client leaves. Always so where this is process 1,
                            that is, in a container.
   --health-port PORT       Have the resident answer probes on this port, as `mcp-rag serve` does. It is the
@@ -55,6 +57,8 @@ _LONGEST_LINE = 1024 * 1024 * 1024
 _CHUNK = 256 * 1024
 _FULL = 1024 * 1024
 _STDIN, _STDOUT = 0, 1
+_NEEDED = {"--health-port": "MCP_RAG_HEALTH_PORT", "--tools": "MCP_RAG_TOOLS"}
+"""Options that need a value, and the settings that they are."""
 _GONE = select.POLLERR | select.POLLHUP | select.POLLNVAL
 
 _RETRY_SECONDS = 0.02
@@ -225,13 +229,12 @@ def main(arguments: Sequence[str], resident: Sequence[str] = RESIDENT) -> int:
         sys.stdout.write(HELP)
         return 0
     try:
-        stops, health_port = _read(arguments)
+        stops, settings = _read(arguments)
     except Misused as error:
         sys.stderr.write(f"mcp-rag stdio: {error} Run `mcp-rag stdio --help`.\n")
         return 2
-    if health_port is not None:
-        # As a setting, so that it is one of those by which clients have a resident in common.
-        os.environ["MCP_RAG_HEALTH_PORT"] = health_port
+    # These are what clients have a resident in common by.
+    os.environ.update(settings)
     for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
         signal.signal(number, _leave)
     try:
@@ -253,21 +256,31 @@ class Misused(Exception):
     """An option is unknown, or its value is wrong."""
 
 
-def _read(arguments: Sequence[str]) -> tuple[bool, str | None]:
-    """Whether the resident shall be stopped, and on which port it answers probes, if one is given."""
-    stops, health_port = False, None
+def _read(arguments: Sequence[str]) -> tuple[bool, dict[str, str]]:
+    """Whether the resident shall be stopped, and the settings that are given as options."""
+    stops, settings = False, dict[str, str]()
     rest = iter(arguments)
     for argument in rest:
         name, equals, value = argument.partition("=")
         if argument == "--stop-resident-on-exit":
             stops = True
-        elif name == "--health-port":
-            health_port = value if equals else next(rest, "")
-            if not (health_port.isdecimal() and health_port.isascii() and int(health_port) <= _HIGHEST_PORT):
-                raise Misused(f"--health-port needs a number from 0 to {_HIGHEST_PORT}.")
+        elif argument == "--read-only":
+            settings["MCP_RAG_READ_ONLY"] = "1"
+        elif name in _NEEDED:
+            settings[_NEEDED[name]] = _given(name, value if equals else next(rest, ""))
         else:
             raise Misused(f"unknown option {argument}.")
-    return stops, health_port
+    return stops, settings
+
+
+def _given(option: str, value: str) -> str:
+    if option == "--tools" and not value.strip(", "):
+        raise Misused("--tools needs names of tools, between commas.")
+    if option == "--health-port" and not (
+        value.isdecimal() and value.isascii() and int(value) <= _HIGHEST_PORT
+    ):
+        raise Misused(f"--health-port needs a number from 0 to {_HIGHEST_PORT}.")
+    return value
 
 
 def _leave(number: int, frame: FrameType | None) -> None:

@@ -1,11 +1,15 @@
 """Servers that only read, and servers that offer some of the tools."""
 
+import subprocess
+import sys
 from typing import Any
 
 import httpx2
 import pytest
+from mcp import StdioServerParameters
 from mcp.client import Client
 from mcp.client.sse import sse_client
+from mcp.client.stdio import stdio_client
 from mcp.client.streamable_http import streamable_http_client
 
 from mcp_rag.errors import InvalidSettings
@@ -15,6 +19,7 @@ from mcp_rag.rag import Rag
 from mcp_rag.server import create_server, offered
 from tests.conftest import Door
 from tests.http.running import caller, running, token
+from tests.resident.conftest import moved_in
 
 READS = ["search", "ask", "fetch", "list_conversations"]
 NOTE = {"conversation_id": "note", "content": "The gate opens at nine."}
@@ -98,3 +103,40 @@ async def test_settings_that_leave_no_tool_or_name_none_are_refused(
         async with running(rag, database, **settings):
             pass
     assert why in str(refused.value)
+
+
+@pytest.mark.parametrize(
+    ("options", "offered_there"),
+    [
+        (["--read-only"], READS),
+        (["--tools", "fetch,search"], ["search", "fetch"]),
+        (["--tools=ask,ingest", "--read-only"], ["ask"]),
+    ],
+)
+async def test_a_client_of_stdio_can_be_given_less_than_another_of_the_same_store(
+    rag: Rag, database_url: str, options: list[str], offered_there: list[str]
+) -> None:
+    await rag.ingest("note", [NewMessage(text="The gate opens at nine.")])
+    with moved_in() as home:
+        environment = home.environment | {"MCP_RAG_DATABASE_URL": database_url}
+        less, all_of_it = (
+            StdioServerParameters(
+                command=sys.executable, args=["-m", "mcp_rag", "stdio", *given], env=environment
+            )
+            for given in (options, [])
+        )
+        async with Client(stdio_client(less)) as client, Client(stdio_client(all_of_it)) as other:
+            assert [tool.name for tool in (await client.list_tools()).tools] == offered_there
+            assert (
+                await client.call_tool("forget", {"conversation_ids": ["note"], "dry_run": False})
+            ).is_error
+            assert not (await other.call_tool("ingest", {**NOTE, "conversation_id": "other"})).is_error
+    listed = (await rag.list_conversations()).conversations
+    assert {each.conversation_id for each in listed} == {"note", "other"}
+
+
+@pytest.mark.parametrize("wrong", [["--tools"], ["--tools="], ["--tools", " ,"]])
+def test_tools_without_a_name_are_misuse(wrong: list[str]) -> None:
+    done = subprocess.run([sys.executable, "-m", "mcp_rag", "stdio", *wrong], capture_output=True, text=True)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert "--tools needs names of tools, between commas. Run `mcp-rag stdio --help`." in done.stderr
