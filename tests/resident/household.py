@@ -31,6 +31,9 @@ def eventually(condition: Callable[[], T | None], *, within: float = SECONDS) ->
     return value
 
 
+NEWS = "notifications/resources/list_changed"
+
+
 class Talk:
     """A raw client: lines to a pipe's stdin, messages from its stdout."""
 
@@ -51,10 +54,11 @@ class Talk:
         self.process.stdin.flush()
 
     def hear(self) -> dict[str, Any]:
+        """The next message but those that nobody has asked for: they may come at any time."""
         assert self.process.stdout
         message = json.loads(self.process.stdout.readline())
         assert message["jsonrpc"] == "2.0"
-        return dict(message)
+        return self.hear() if message.get("method") == NEWS else dict(message)
 
     def ask(self, method: str, identity: int | str, **params: Any) -> dict[str, Any]:
         self.say(request(method, identity, **params))
