@@ -38,7 +38,8 @@ NO_JOBS = [
     named("a\0b"),
     named("conversation://x"),
     named("x" * 5_000),
-    f"{named('nobody')}=",
+    f"{named(NAME)}==",
+    f"{named(NAME)}=",
     "not base64!",
     "a",
 ]
