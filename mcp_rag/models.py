@@ -120,7 +120,9 @@ class Passage(Frozen):
 
 
 class Skipped(Frozen):
-    index: int | None = Field(description="Which of the sent messages, counted from 0; null: all of them.")
+    index: int | None = Field(
+        None, description="Which of the sent messages, counted from 0; none: all of them."
+    )
     reason: str
 
 

@@ -497,7 +497,7 @@ async def test_with_a_provider_others_may_reach_the_server(provider: Issuing, da
     [
         ({"ALGORITHMS": "RS256,HS256"}, "MCP_RAG_OIDC_ALGORITHMS: HS256 is none of"),
         ({"ALGORITHMS": "none"}, "MCP_RAG_OIDC_ALGORITHMS: none is none of"),
-        ({"ALGORITHMS": ""}, "MCP_RAG_OIDC_ALGORITHMS"),
+        ({"ALGORITHMS": ","}, "MCP_RAG_OIDC_ALGORITHMS"),
         ({"ISSUER": "http://id.example.com"}, "MCP_RAG_OIDC_ISSUER: It must be an https:// URL"),
         (
             {"ISSUER": "https://id.example.com"},
