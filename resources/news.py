@@ -114,11 +114,12 @@ class News:
         """The news for a listener as they come, until it may come in no more."""
         while True:
             await listener.some()
+            # What comes meanwhile is told with it; and a client that leaves meanwhile, amid nothing.
+            await asyncio.sleep(self._apart)
             if not await self._may_hear(listener):
                 return
             for event in listener.take():
                 yield event
-            await asyncio.sleep(self._apart)
 
     async def _may_hear(self, listener: Listener) -> bool:
         clock = asyncio.get_running_loop().time
