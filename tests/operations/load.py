@@ -107,17 +107,12 @@ class Mcp:
         self._lives: set[asyncio.Task[None]] = set()
 
     async def store(self, name: str) -> None:
-        messages = [{"text": TEXT}]
         for _ in range(TRIES):
             try:
-                with (await self._open()).call() as client:
-                    result = await client.call_tool("ingest", {"conversation_id": name, "messages": messages})
+                return _added_one(await self._ingest(name))
             except MCPError as error:
-                self._must_have_ended(error)
-                continue
-            if result.is_error:
-                raise Failed(str(result.content))
-            return _added_one(result.structured_content or {})
+                if self._kind == MODERN or error.error.message not in ENDED:
+                    raise
         raise Failed("no session lasted as long as one call")
 
     async def close(self) -> None:
@@ -125,11 +120,19 @@ class Mcp:
             self._line.end()
         await asyncio.gather(*self._lives)
 
-    def _must_have_ended(self, error: MCPError) -> None:
-        if self._kind == MODERN or error.error.message not in ENDED:
-            raise error
-        if self._line is not None and self._line.end():
-            self._report.ended[self._kind] += 1
+    async def _ingest(self, name: str) -> dict[str, Any]:
+        line = await self._open()
+        try:
+            with line.call() as client:
+                messages = [{"text": TEXT}]
+                result = await client.call_tool("ingest", {"conversation_id": name, "messages": messages})
+        except MCPError:
+            # Each call on a line is told of its end, which is one.
+            self._report.ended[self._kind] += line.end()
+            raise
+        if result.is_error:
+            raise Failed(str(result.content))
+        return result.structured_content or {}
 
     async def _open(self) -> Line:
         async with self._opening:
