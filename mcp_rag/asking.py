@@ -166,7 +166,7 @@ class Asking:
         """What the writer claims, as far as it can be verified; after one more search if it wants one."""
         given = await self._briefs.redacted(brief) if writer.model is not None else brief
         wanted: str | None = None
-        spent, asked_of = Spent(), tracing.Written(writer.name, writer.model)
+        spent, model_call = Spent(), tracing.ModelCall(writer.name, writer.model)
         try:
             patience = None if writer.model is None else self._limits.seconds - ledger.seconds
             async with aclosing(_within(writer.write(given), patience)) as items:
@@ -181,10 +181,10 @@ class Asking:
                             yield event
                         ledger.lap("verifying")
         except ModelError as error:
-            asked_of.failed(error)
+            model_call.failed(error)
             raise
         finally:
-            asked_of.end(spent.tokens_in, spent.tokens_out)
+            model_call.end(spent.tokens_in, spent.tokens_out)
             ledger.lap("writing")
             await self._pay(spent, ledger)
         if wanted and brief.may_search and not draft.text:

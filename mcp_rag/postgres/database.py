@@ -17,7 +17,7 @@ from mcp_rag.postgres import schema
 from mcp_rag.postgres.embedded import EmbeddedServer
 from mcp_rag.postgres.failures import translated
 from mcp_rag.postgres.queries import sql
-from mcp_rag.postgres.told import Told
+from mcp_rag.postgres.traced import TracedConnection
 
 Connection = PoolConnectionProxy
 
@@ -110,7 +110,7 @@ class Database:
                 init=register_vector,
                 reset=_leave,
                 connect=self._connect,
-                connection_class=Told,
+                connection_class=TracedConnection,
                 server_settings=SESSION,
             )
             async with self._pool.acquire() as connection, connection.transaction(readonly=True):

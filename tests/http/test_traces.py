@@ -217,10 +217,9 @@ async def test_the_lines_of_a_call_in_the_log_name_its_trace(start: Start, colle
 async def test_the_resident_server_tells_what_came_over_stdio(
     collector: Collector, serve: Callable[..., str], database_url: str
 ) -> None:
-    with moved_in() as home:
-        settings = {"MCP_RAG_DATABASE_URL": database_url, "MCP_RAG_OTLP_URL": serve(collector.app)}
+    with moved_in(MCP_RAG_DATABASE_URL=database_url, MCP_RAG_OTLP_URL=serve(collector.app)) as home:
         pipe = StdioServerParameters(
-            command=sys.executable, args=["-m", "mcp_rag", "stdio"], env=home.environment | settings
+            command=sys.executable, args=["-m", "mcp_rag", "stdio"], env=home.environment
         )
         async with Client(stdio_client(pipe)) as client:
             assert not (await client.call_tool("search", {"query": "walrus"})).is_error

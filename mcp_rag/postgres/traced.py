@@ -12,7 +12,7 @@ from mcp_rag.postgres.queries import named
 Method = TypeVar("Method", bound=Callable[..., Awaitable[Any]])
 
 
-def _told(method: Method) -> Method:
+def _traced(method: Method) -> Method:
     @wraps(method)
     async def run(self: object, query: str, *args: Any, **options: Any) -> Any:
         with tracing.statement(named(query)):
@@ -21,11 +21,11 @@ def _told(method: Method) -> Method:
     return cast(Method, run)
 
 
-class Told(asyncpg.Connection):
+class TracedConnection(asyncpg.Connection):
     """Of the driver's ways to run a statement, those that this project takes."""
 
-    execute = _told(asyncpg.Connection.execute)
-    executemany = _told(asyncpg.Connection.executemany)
-    fetch = _told(asyncpg.Connection.fetch)
-    fetchrow = _told(asyncpg.Connection.fetchrow)
-    fetchval = _told(asyncpg.Connection.fetchval)
+    execute = _traced(asyncpg.Connection.execute)
+    executemany = _traced(asyncpg.Connection.executemany)
+    fetch = _traced(asyncpg.Connection.fetch)
+    fetchrow = _traced(asyncpg.Connection.fetchrow)
+    fetchval = _traced(asyncpg.Connection.fetchval)
