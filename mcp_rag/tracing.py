@@ -62,21 +62,33 @@ def statement(name: str) -> Iterator[None]:
         yield
 
 
-class Written:
-    """What a model is asked to write. Not the current span: the text comes in pieces, to whoever waits."""
+class ModelCall:
+    """What a model is asked to write, or quoting without one.
+
+    Not the current span: the text comes in pieces, to whoever waits.
+    """
 
     def __init__(self, provider: str, model: str | None) -> None:
-        self._span = _tracer.start_span(f"chat {model or provider}", kind=SpanKind.CLIENT)
-        self._span.set_attributes({"gen_ai.operation.name": "chat", "gen_ai.provider.name": provider})
-        if model is not None:
-            self._span.set_attribute("gen_ai.request.model", model)
+        if model is None:
+            self._span = _tracer.start_span("quoting")
+            return
+        self._span = _tracer.start_span(f"chat {model}", kind=SpanKind.CLIENT)
+        self._span.set_attributes(
+            {
+                "gen_ai.operation.name": "chat",
+                "gen_ai.provider.name": provider,
+                "gen_ai.request.model": model,
+            }
+        )
 
     def failed(self, error: BaseException) -> None:
         failed(self._span, error)
 
     def end(self, read: int, written: int) -> None:
         """It has read and written so many tokens."""
-        self._span.set_attributes({"gen_ai.usage.input_tokens": read, "gen_ai.usage.output_tokens": written})
+        if read or written:
+            tokens = {"gen_ai.usage.input_tokens": read, "gen_ai.usage.output_tokens": written}
+            self._span.set_attributes(tokens)
         self._span.end()
 
 
@@ -86,7 +98,7 @@ def failed(span: Span, error: BaseException) -> None:
     span.set_status(StatusCode.ERROR)
 
 
-def of_the_call(_: object, __: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
+def add_trace_ids(_: object, __: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
     """For a line of the log: which trace, and which of its spans, it was written in."""
     context = get_current_span().get_span_context()
     if context.is_valid:

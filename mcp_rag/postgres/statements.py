@@ -1,5 +1,6 @@
 """Running the statements of `sql/` for one tenant."""
 
+from collections.abc import Callable
 from typing import Any
 
 import asyncpg
@@ -14,6 +15,8 @@ class Statements:
     def __init__(self, connection: Connection, tenant_id: int) -> None:
         self._connection = connection
         self._tenant_id = tenant_id
+        self.afterwards: list[Callable[[], object]] = []
+        """What is to be done once this is committed, and not if it fails."""
 
     async def _fetch(self, name: str, *args: Any) -> list[asyncpg.Record]:
         return await self._connection.fetch(sql(name), self._tenant_id, *args)

@@ -69,7 +69,10 @@ class Store:
     @asynccontextmanager
     async def transaction(self, tenant_id: int, *, readonly: bool = False) -> AsyncIterator["Transaction"]:
         async with self.database.transaction(tenant_id, readonly=readonly) as connection:
-            yield Transaction(connection, tenant_id)
+            tx = Transaction(connection, tenant_id)
+            yield tx
+        for each in tx.afterwards:
+            each()
 
     async def tenant_ids(self) -> list[int]:
         async with self.database.transaction(0, readonly=True) as connection:

@@ -92,6 +92,8 @@ async def test_each_request_is_one_line_that_says_whose_it_was_and_nothing_of_wh
             answer = await client.post(path, json=body, headers={"X-Request-Id": f"of{path}"})
             assert answer.status_code == 200
         assert (await client.get("/conversations/secret-name?limit=1")).status_code == 200
+        refused = {"conversation_id": "other-secret", "content": SECRET, "kind": "poem"}
+        assert (await client.post("/ingest", json=refused)).status_code == 400
         assert (await client.post("/search?token=tusk", headers={"Authorization": "no"})).status_code == 401
     said = stopped(process, signal.SIGTERM).err
     lines = [json.loads(line) for line in said.splitlines() if line.startswith("{")]
@@ -100,13 +102,18 @@ async def test_each_request_is_one_line_that_says_whose_it_was_and_nothing_of_wh
         ("POST", "/ingest", 200),
         ("POST", "/search", 200),
         ("GET", "/conversations/{id}", 200),
+        ("POST", "/ingest", 400),
         ("POST", "unmatched", 401),
     ]
     assert [line["request_id"] for line in seen[:2]] == ["of/ingest", "of/search"]
     assert all(line["ms"] > 0 for line in seen)
-    assert {(line["tenant_id"], line["caller"]) for line in seen[:3]} == {(2, "importer")}
-    assert "caller" not in seen[3]
-    for secret in ("walrus", "tusk", "secret-name", headers["Authorization"].split()[1]):
+    assert {(line["tenant_id"], line["caller"]) for line in seen[:4]} == {(2, "importer")}
+    assert "caller" not in seen[4]
+    (changed,) = (line for line in lines if line["event"] == "changed")
+    assert (changed["action"], changed["messages"], changed["address"]) == ("ingest", 1, "127.0.0.1")
+    assert (changed["tenant_id"], changed["caller"], changed["request_id"]) == (2, "importer", "of/ingest")
+    assert len(changed["conversation"]) == 64
+    for secret in ("walrus", "tusk", "secret-name", "other-secret", headers["Authorization"].split()[1]):
         assert secret not in said
 
 
