@@ -21,7 +21,7 @@ from mcp_rag.settings import Settings
 
 log = logger()
 
-RETRY_AFTER = (1.0, 2.0, 5.0, 10.0, 30.0)
+RETRY_AFTER = (1.0, 2.0, 4.0)
 """Seconds until a database that could not be used is tried again, after each time."""
 
 

@@ -21,7 +21,7 @@ APART = 0.5
 """Seconds between two rounds of news for a client: what comes meanwhile is told once."""
 KNOWN_FOR = 60.0
 """Seconds after which it is asked again whether a client may still come in."""
-FIRST_PAUSE, LONGEST_PAUSE = 1.0, 30.0
+FIRST_PAUSE, LONGEST_PAUSE = 1.0, 4.0
 """Seconds before a service that could not be had is asked for again; doubled each time."""
 
 

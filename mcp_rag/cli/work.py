@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 logger = log.logger()
 
-FIRST_PAUSE, LONGEST_PAUSE = 1.0, 30.0
+FIRST_PAUSE, LONGEST_PAUSE = 1.0, 4.0
 """Seconds until a database that is down is tried again; doubled each time."""
 
 

@@ -20,7 +20,7 @@ CHECK_EVERY = 60.0
 """Seconds after which a silent connection is asked whether it still leads anywhere."""
 ANSWERS_IN = 10.0
 """Seconds that it has to answer."""
-FIRST_PAUSE, LONGEST_PAUSE = 0.5, 30.0
+FIRST_PAUSE, LONGEST_PAUSE = 0.5, 4.0
 """Seconds before a lost connection is made anew; doubled each time that this fails."""
 
 Hear = Callable[[Announcement | None], None]
