@@ -19,6 +19,7 @@ from bench import (
     ingest,
     lexical,
     memory,
+    outages,
     progress,
     search,
     service,
@@ -53,6 +54,8 @@ class Extent:
     """Passages of the store that answers are made from."""
     pairs: int
     """Times that a tenant asks for what another has, and for what nobody has."""
+    outages: int
+    """Times that the database is away."""
     rounds: int
     compared: int
     """Questions whose nearest passages are also looked for by an exact scan."""
@@ -65,6 +68,7 @@ WHOLE = Extent(
     ingested=100,
     answered=1_000,
     pairs=3_000,
+    outages=3,
     rounds=7,
     compared=100,
 )
@@ -75,6 +79,7 @@ SCALE = Extent(
     ingested=0,
     answered=0,
     pairs=0,
+    outages=0,
     rounds=0,
     compared=50,
 )
@@ -85,6 +90,7 @@ QUICK = Extent(
     ingested=30,
     answered=100,
     pairs=40,
+    outages=1,
     rounds=3,
     compared=20,
 )
@@ -136,6 +142,7 @@ async def _measure_stores(
             measured += await tenants.measure(
                 url, told, embedder, size=extent.answered, pairs=extent.pairs, progress=say
             )
+            measured += await outages.measure(outages=extent.outages, progress=say)
         if set(IN_STORES) & set(wanted):
             measured += await _measure_filled(wanted, extent, told, embedder, url, say)
         return measured

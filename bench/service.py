@@ -1,13 +1,14 @@
-"""`mcp-rag serve` beside the service that is in it: a search over REST, many at once, and who may call."""
+"""`mcp-rag serve` beside the service that is in it: searches over REST, probes, and who may call."""
 
 import asyncio
+import json
 import os
 import subprocess
 import sys
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
-from typing import Any
+from typing import Any, NamedTuple
 
 import httpx2
 
@@ -23,7 +24,10 @@ from mcp_rag.postgres.identities import Identities
 from mcp_rag.rag import Rag
 
 OVERHEAD, THROUGHPUT, IDENTIFYING = Target(1.3), Target(0.8, at_least=True), Target(1)
+ALIVE = Target(50)
 AT_ONCE = 16
+BEYOND = 64
+"""Clients at once, more than the calls that a server works on at the same time."""
 SEARCHES = 400
 """How many are made by `AT_ONCE` clients together."""
 STARTS = 60
@@ -42,18 +46,19 @@ async def measure(
     async with empty_store(server_url, Lent(embedder)) as (rag, url):
         await store_all(rag, told)
         await rag.vectors.drain()
-        async with _identities(url) as identities:
-            token = (await identities.create_token("default", "bench", ["read"], None)).text
-            async with _serving(url, token) as client:
-                over = _over_rest(client)
+        async with identities(url) as known:
+            token = (await known.create_token("default", "bench", ["read"], None)).text
+            async with served(url, token) as service:
+                over = _over_rest(service.client)
                 figures = [await _one_by_one(rag, over, questions), await _together(rag, over, questions)]
+                figures.append(await _alive(service.probes, over, questions))
             vectors = [await embedder.embed_query(question) for question in questions]
             asked = [prepared(*each) for each in zip(questions, vectors, strict=True)]
-            return [*figures, await _admitted(rag, url, identities, token, asked)]
+            return [*figures, await _admitted(rag, url, known, token, asked)]
 
 
 @asynccontextmanager
-async def _identities(url: str) -> AsyncIterator[Identities]:
+async def identities(url: str) -> AsyncIterator[Identities]:
     database = Database(url=url)
     await database.open()
     try:
@@ -62,18 +67,25 @@ async def _identities(url: str) -> AsyncIterator[Identities]:
         await database.close()
 
 
+class Served(NamedTuple):
+    client: httpx2.AsyncClient
+    probes: str
+    """Where it answers probes."""
+
+
 @asynccontextmanager
-async def _serving(url: str, token: str) -> AsyncIterator[httpx2.AsyncClient]:
-    port = ports.free("127.0.0.1", 0)
+async def served(url: str, token: str) -> AsyncIterator[Served]:
+    """The service as a process of its own, once it finds by meaning."""
+    port, health = ports.free("127.0.0.1", 0), ports.free("127.0.0.1", 0)
     process = subprocess.Popen(
-        [sys.executable, "-m", "mcp_rag", "serve", "--port", str(port), "--health-port", "0"],
+        [sys.executable, "-m", "mcp_rag", "serve", "--port", str(port), "--health-port", str(health)],
         env={**os.environ, "MCP_RAG_DATABASE_URL": url, "MCP_RAG_LOG_LEVEL": "error"},
         stdin=subprocess.DEVNULL,
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
     )
     headers = {"Authorization": f"Bearer {token}"}
-    limits = httpx2.Limits(max_connections=AT_ONCE)
+    limits = httpx2.Limits(max_connections=BEYOND)
     try:
         async with httpx2.AsyncClient(
             base_url=f"http://127.0.0.1:{port}", headers=headers, timeout=60, limits=limits
@@ -81,7 +93,7 @@ async def _serving(url: str, token: str) -> AsyncIterator[httpx2.AsyncClient]:
             async with asyncio.timeout(STARTS):
                 while not await _finds_by_meaning(client):
                     await asyncio.sleep(0.1)
-            yield client
+            yield Served(client, f"http://127.0.0.1:{health}")
     finally:
         process.terminate()
         process.wait()
@@ -132,14 +144,32 @@ async def _together(rag: Rag, over: Search, questions: Sequence[str]) -> Figure:
     return Figure(f"POST /search by {AT_ONCE} clients", max(rates["rest"]), "a second", bare, THROUGHPUT)
 
 
-async def _rate(search: Search, questions: Sequence[str]) -> float:
+async def _alive(probes: str, over: Search, questions: Sequence[str]) -> Figure:
+    """A probe while there is no place for another call."""
+    prober = await asyncio.create_subprocess_exec(
+        sys.executable, "-m", "bench.prober", f"{probes}/livez",
+        stdin=subprocess.PIPE, stdout=subprocess.PIPE,
+    )  # fmt: skip
+    await _rate(over, questions, at_once=BEYOND)
+    said, _ = await prober.communicate(b".")
+    took = json.loads(said)
+    return Figure(
+        f"/livez, {BEYOND} clients searching, p99",
+        percentile(took, 0.99),
+        "ms",
+        target=ALIVE,
+        note=f"of {len(took)} probes; p50 {percentile(took, 0.5):.1f} ms",
+    )
+
+
+async def _rate(search: Search, questions: Sequence[str], *, at_once: int = AT_ONCE) -> float:
     waiting = iter([questions[n % len(questions)] for n in range(SEARCHES)])
 
     async def client() -> None:
         for question in waiting:
             await search(question)
 
-    seconds = await _timed(asyncio.gather(*(client() for _ in range(AT_ONCE)))) / 1000
+    seconds = await _timed(asyncio.gather(*(client() for _ in range(at_once)))) / 1000
     return SEARCHES / seconds
 
 
