@@ -70,6 +70,17 @@ async def url(rag: Rag, narrow: Database) -> AsyncIterator[str]:
         yield url
 
 
+async def call_off(
+    client: Client, owner: asyncpg.Connection, verb: str, arguments: dict[str, Any], held: str
+) -> None:
+    """Call off a call that waits in the database, and see that nothing of it waits there any longer."""
+    async with withheld(owner, held) as waiting:
+        call = asyncio.create_task(client.call_tool(verb, arguments))
+        await waiting(1)
+        call.cancel()
+        await waiting(0)
+
+
 async def is_whole(client: Client, owner: asyncpg.Connection) -> None:
     """Nothing of a call that was called off is there, and the next has all that it needs."""
     found = await client.call_tool("search", {"query": "fence gate"})
@@ -102,11 +113,7 @@ async def test_a_call_over_http_that_is_called_off_stops_and_leaves_nothing_behi
 ) -> None:
     way = sse_client(f"{url}/sse") if transport == "sse" else streamable_http_client(f"{url}/mcp")
     async with Client(way, mode=era, read_timeout_seconds=PATIENCE) as client:
-        async with withheld(owner, held) as waiting:
-            call = asyncio.create_task(client.call_tool(verb, arguments))
-            await waiting(1)
-            call.cancel()
-            await waiting(0)
+        await call_off(client, owner, verb, arguments, held)
         await is_whole(client, owner)
     await is_free(narrow)
 
@@ -116,22 +123,18 @@ async def test_a_call_over_stdio_that_is_called_off_stops_and_leaves_nothing_beh
     rag: Rag, database_url: str, owner: asyncpg.Connection, era: str
 ) -> None:
     command, *arguments = [*MCP_RAG, "stdio"]
-    with moved_in() as home:
-        home.environment |= {
-            "MCP_RAG_DATABASE_URL": database_url,
-            "MCP_RAG_POOL_SIZE": "1",
-            "MCP_RAG_DATABASE_SECONDS": str(10 * PATIENCE),
-            "MCP_RAG_EMBED": "false",
-        }
+    settings = {
+        "MCP_RAG_DATABASE_URL": database_url,
+        "MCP_RAG_POOL_SIZE": "1",
+        "MCP_RAG_DATABASE_SECONDS": str(10 * PATIENCE),
+        "MCP_RAG_EMBED": "false",
+    }
+    with moved_in(**settings) as home:
         way = stdio_client(StdioServerParameters(command=command, args=arguments, env=home.environment))
         async with Client(way, mode=era, read_timeout_seconds=PATIENCE) as client:
             await client.call_tool("search", {"query": "fence"})
-            for verb, given, held in CALLS:
-                async with withheld(owner, held) as waiting:
-                    call = asyncio.create_task(client.call_tool(verb, given))
-                    await waiting(1)
-                    call.cancel()
-                    await waiting(0)
+            for each in CALLS:
+                await call_off(client, owner, *each)
             await is_whole(client, owner)
 
 

@@ -40,7 +40,7 @@ class _Streams:
             dialogue = _Dialogue(read, write)
             async with anyio.create_task_group() as tasks:
                 tasks.start_soon(self._leaving, dialogue)
-                await self._server.run(_Asked(dialogue), _Answered(dialogue), options)
+                await self._server.run(_Asked(dialogue, read), _Answered(dialogue, write), options)
                 tasks.cancel_scope.cancel()
 
     async def _leaving(self, dialogue: "_Dialogue") -> None:
@@ -95,22 +95,34 @@ class _Dialogue:
             self._waiting.cancel()
 
 
-class _Asked:
-    """The client's side of a dialogue, as the SDK reads it."""
+class _Side:
+    """One side of a dialogue, as the SDK holds a stream: it closes it when it is done."""
 
-    def __init__(self, dialogue: _Dialogue) -> None:
-        self._dialogue = dialogue
+    def __init__(self, dialogue: _Dialogue, stream: Any) -> None:
+        self._dialogue, self._stream = dialogue, stream
+
+    async def aclose(self) -> None:
+        await self._stream.aclose()
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self.aclose()
+
+
+class _Asked(_Side):
+    """The client's side, as the SDK reads it."""
 
     @property
     def last_context(self) -> Any:
         """Of who sent the message: the SDK handles it there."""
-        return self._dialogue.read.last_context
+        return self._stream.last_context
 
     async def receive(self) -> SessionMessage | Exception:
         return await self._dialogue.next()
-
-    async def aclose(self) -> None:
-        await self._dialogue.read.aclose()
 
     def __aiter__(self) -> Self:
         return self
@@ -121,31 +133,9 @@ class _Asked:
         except anyio.EndOfStream:
             raise StopAsyncIteration from None
 
-    async def __aenter__(self) -> Self:
-        return self
 
-    async def __aexit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        await self.aclose()
-
-
-class _Answered:
-    """The server's side of a dialogue, as the SDK writes it."""
-
-    def __init__(self, dialogue: _Dialogue) -> None:
-        self._dialogue = dialogue
+class _Answered(_Side):
+    """The server's side, as the SDK writes it."""
 
     async def send(self, item: SessionMessage, /) -> None:
         await self._dialogue.answer(item)
-
-    async def aclose(self) -> None:
-        await self._dialogue.write.aclose()
-
-    async def __aenter__(self) -> Self:
-        return self
-
-    async def __aexit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        await self.aclose()

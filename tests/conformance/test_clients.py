@@ -34,8 +34,7 @@ def serving(shared: str) -> Iterator[Serving]:
 
 @pytest.fixture(scope="module")
 def household(shared: str) -> Iterator[Household]:
-    with moved_in() as home:
-        home.environment["MCP_RAG_DATABASE_URL"] = shared
+    with moved_in(MCP_RAG_DATABASE_URL=shared) as home:
         yield home
 
 

@@ -117,11 +117,10 @@ async def test_a_client_of_stdio_can_be_given_less_than_another_of_the_same_stor
     rag: Rag, database_url: str, options: list[str], offered_there: list[str]
 ) -> None:
     await rag.ingest("note", [NewMessage(text="The gate opens at nine.")])
-    with moved_in() as home:
-        environment = home.environment | {"MCP_RAG_DATABASE_URL": database_url}
+    with moved_in(MCP_RAG_DATABASE_URL=database_url) as home:
         less, all_of_it = (
             StdioServerParameters(
-                command=sys.executable, args=["-m", "mcp_rag", "stdio", *given], env=environment
+                command=sys.executable, args=["-m", "mcp_rag", "stdio", *given], env=home.environment
             )
             for given in (options, [])
         )

@@ -489,8 +489,7 @@ def replicas(shared_url: str) -> Iterator[tuple[Serving, Serving]]:
 
 @pytest.fixture(scope="module")
 def settled(shared_url: str) -> Iterator[Household]:
-    with moved_in() as home:
-        home.environment["MCP_RAG_DATABASE_URL"] = shared_url
+    with moved_in(MCP_RAG_DATABASE_URL=shared_url) as home:
         yield home
 
 

@@ -64,16 +64,14 @@ def http() -> Iterator[httpx2.Client]:
 
 @pytest.fixture(scope="module")
 def settled(shared_url: str) -> Iterator[Household]:
-    with moved_in() as home:
-        home.environment["MCP_RAG_DATABASE_URL"] = shared_url
+    with moved_in(MCP_RAG_DATABASE_URL=shared_url) as home:
         yield home
 
 
 @pytest.fixture
 def household(database_url: str) -> Iterator[Household]:
     """A user whose resident may be hurt."""
-    with moved_in() as home:
-        home.environment["MCP_RAG_DATABASE_URL"] = database_url
+    with moved_in(MCP_RAG_DATABASE_URL=database_url) as home:
         yield home
 
 
@@ -88,8 +86,7 @@ def stranded(transport: str) -> Iterator[Connect]:
     url = f"postgresql://postgres@127.0.0.1:{ports.free('127.0.0.1', 0)}/nothing?sslmode=disable"
     with ExitStack() as stack:
         if transport == "stdio":
-            home = stack.enter_context(moved_in())
-            home.environment["MCP_RAG_DATABASE_URL"] = url
+            home = stack.enter_context(moved_in(MCP_RAG_DATABASE_URL=url))
             yield lambda: pipe(home)
         else:
             server = stack.enter_context(Serving(MCP_RAG_DATABASE_URL=url))

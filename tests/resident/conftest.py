@@ -24,10 +24,12 @@ def settled() -> Iterator[Household]:
 
 
 @contextmanager
-def moved_in() -> Iterator[Household]:
+def moved_in(**settings: str) -> Iterator[Household]:
+    """A user with these settings."""
     # Not tmp_path: a socket's path must be short.
     folder = Path(tempfile.mkdtemp(prefix="rag-"))
     home = Household(folder)
+    home.environment.update(settings)
     try:
         yield home
     finally:
