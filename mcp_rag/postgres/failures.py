@@ -16,6 +16,8 @@ _GONE = (
     asyncpg.TooManyConnectionsError,
     asyncpg.InvalidCatalogNameError,
     asyncpg.InvalidAuthorizationSpecificationError,
+    # There are servers, and none that may be written to: a standby has not taken over yet.
+    asyncpg.TargetServerAttributeNotMatched,
 )
 _OUTDATED = (asyncpg.UndefinedTableError, asyncpg.UndefinedColumnError, asyncpg.UndefinedFunctionError)
 

@@ -1,10 +1,13 @@
 """A database that is gone, or mute, or busy, and comes back; and more calls than there is room for."""
 
 import asyncio
+import shutil
 import signal
+import subprocess
 from collections.abc import AsyncIterator, Iterable, Iterator
 from contextlib import AsyncExitStack, asynccontextmanager, contextmanager, suppress
 from pathlib import Path
+from urllib.parse import parse_qs, urlsplit
 
 import asyncpg
 import httpx2
@@ -13,6 +16,7 @@ import pytest
 from mcp.client import Client
 from mcp.client.streamable_http import streamable_http_client
 
+from mcp_rag.errors import StoreUnavailable
 from mcp_rag.ports import Embedder
 from mcp_rag.postgres import schema
 from mcp_rag.postgres.database import PATIENCE, Database
@@ -32,6 +36,29 @@ def server(tmp_path: Path) -> Iterator[EmbeddedServer]:
     server = EmbeddedServer(tmp_path / "data")
     yield server
     server.destroy()
+
+
+@pytest.fixture
+def standby(server: EmbeddedServer, tmp_path: Path) -> Iterator[EmbeddedServer]:
+    """A copy of the server that has not started yet, and will follow it."""
+    copy = EmbeddedServer(tmp_path / "standby")
+    for each in (server, copy):
+        each.start()
+        each.stop()
+    data, stored = copy.home / "data18", server.home / "data18"
+    shutil.rmtree(data)
+    subprocess.run(["cp", "--archive", stored, data], check=True)
+    (data / "standby.signal").touch()
+    with (data / "postgresql.auto.conf").open("a", encoding="utf-8") as settings:
+        settings.write(f"primary_conninfo = 'host={_sockets(server.start().owner)} user=postgres'\n")
+    with (stored / "pg_hba.conf").open("a", encoding="utf-8") as admitted:
+        admitted.write("local replication all trust\n")
+    yield copy
+    copy.destroy()
+
+
+def _sockets(url: str) -> str:
+    return parse_qs(urlsplit(url).query)["host"][0]
 
 
 @asynccontextmanager
@@ -67,6 +94,14 @@ async def _started(server: EmbeddedServer) -> str:
     url = server.start().owner
     await schema.migrate(url)
     return url
+
+
+async def _execute(url: str, statement: str) -> None:
+    connection = await asyncpg.connect(url)
+    try:
+        await connection.execute(statement)
+    finally:
+        await connection.close()
 
 
 async def _postmaster(url: str) -> psutil.Process:
@@ -118,6 +153,28 @@ async def test_a_database_that_restarts_is_a_503_and_then_is_there_again_with_al
         await eventually(lambda: answers(client))
         found = (await client.post("/search", json={"query": "gate"})).json()
         assert [hit["text"] for hit in found["results"]] == [NOTE["content"]]
+
+
+async def test_when_its_standby_takes_over_nothing_confirmed_is_lost_and_nobody_restarts_the_service(
+    server: EmbeddedServer, standby: EmbeddedServer, embedder: Embedder
+) -> None:
+    url = await _started(server)
+    other = standby.start().owner
+    await _execute(url, "ALTER SYSTEM SET synchronous_standby_names = '*'")
+    await _execute(url, "SELECT pg_reload_conf()")
+    writable = "postgresql://postgres@/mcp_rag?target_session_attrs=read-write&host="
+    with pytest.raises(StoreUnavailable):
+        await Database(url=writable + _sockets(other)).open()
+    async with served(f"{writable}{_sockets(url)},{_sockets(other)}", embedder) as client:
+        assert (await client.post("/ingest", json=NOTE)).status_code == 200
+        (await _postmaster(url)).send_signal(signal.SIGQUIT)
+        assert await refused(client)
+        await _execute(other, "SELECT pg_promote()")
+        await eventually(lambda: answers(client))
+        found = (await client.post("/search", json={"query": "gate"})).json()
+        assert [hit["text"] for hit in found["results"]] == [NOTE["content"]]
+        more = NOTE | {"conversation_id": "after"}
+        assert (await client.post("/ingest", json=more)).json()["added"] == 1
 
 
 async def test_a_database_that_is_mute_is_a_503_and_is_used_again_when_it_speaks(
