@@ -13,6 +13,7 @@ from pathlib import Path
 from bench import (
     answers,
     bulk,
+    calls,
     corpus,
     figures,
     index,
@@ -38,7 +39,7 @@ from mcp_rag.ports import Embedder
 
 ROOT = Path(__file__).parent.parent
 IN_STORES = ("search", "lexical", "index", "memory")
-MEASUREMENTS = ("stdio", "ingest", "answers", "service", *IN_STORES)
+MEASUREMENTS = ("stdio", "ingest", "answers", "service", "calls", *IN_STORES)
 MODEL = "onnx", "bge-small-en-v1.5"
 
 
@@ -56,6 +57,8 @@ class Extent:
     """Times that a tenant asks for what another has, and for what nobody has."""
     outages: int
     """Times that the database is away."""
+    calls: int
+    """Over MCP, of each kind."""
     rounds: int
     compared: int
     """Questions whose nearest passages are also looked for by an exact scan."""
@@ -69,6 +72,7 @@ WHOLE = Extent(
     answered=1_000,
     pairs=3_000,
     outages=3,
+    calls=1_000,
     rounds=7,
     compared=100,
 )
@@ -80,6 +84,7 @@ SCALE = Extent(
     answered=0,
     pairs=0,
     outages=0,
+    calls=0,
     rounds=0,
     compared=50,
 )
@@ -91,6 +96,7 @@ QUICK = Extent(
     answered=100,
     pairs=40,
     outages=1,
+    calls=40,
     rounds=3,
     compared=20,
 )
@@ -121,7 +127,7 @@ def _measure(wanted: Sequence[str], extent: Extent, told: Corpus, say: Progress)
     """The processes first, while nothing of ours keeps the machine busy."""
     if "stdio" in wanted:
         yield from stdio.measure(told, rounds=extent.rounds, progress=say)
-    if {"ingest", "answers", "service", *IN_STORES} & set(wanted):
+    if {"ingest", "answers", "service", "calls", *IN_STORES} & set(wanted):
         with stores.server() as url:
             yield from asyncio.run(_measure_stores(wanted, extent, told, url, say))
 
@@ -143,6 +149,9 @@ async def _measure_stores(
                 url, told, embedder, size=extent.answered, pairs=extent.pairs, progress=say
             )
             measured += await outages.measure(outages=extent.outages, progress=say)
+        if "calls" in wanted:
+            size, number = extent.answered // 4, extent.calls
+            measured += await calls.measure(url, told, embedder, size=size, calls=number, progress=say)
         if set(IN_STORES) & set(wanted):
             measured += await _measure_filled(wanted, extent, told, embedder, url, say)
         return measured

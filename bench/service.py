@@ -71,14 +71,15 @@ class Served(NamedTuple):
     client: httpx2.AsyncClient
     probes: str
     """Where it answers probes."""
+    pid: int
 
 
 @asynccontextmanager
-async def served(url: str, token: str) -> AsyncIterator[Served]:
-    """The service as a process of its own, once it finds by meaning."""
+async def served(url: str, token: str, *, module: str = "mcp_rag") -> AsyncIterator[Served]:
+    """The service as a process of its own, once it finds by meaning. `module` has its commands."""
     port, health = ports.free("127.0.0.1", 0), ports.free("127.0.0.1", 0)
     process = subprocess.Popen(
-        [sys.executable, "-m", "mcp_rag", "serve", "--port", str(port), "--health-port", str(health)],
+        [sys.executable, "-m", module, "serve", "--port", str(port), "--health-port", str(health)],
         env={**os.environ, "MCP_RAG_DATABASE_URL": url, "MCP_RAG_LOG_LEVEL": "error"},
         stdin=subprocess.DEVNULL,
         stdout=subprocess.DEVNULL,
@@ -93,7 +94,7 @@ async def served(url: str, token: str) -> AsyncIterator[Served]:
             async with asyncio.timeout(STARTS):
                 while not await _finds_by_meaning(client):
                     await asyncio.sleep(0.1)
-            yield Served(client, f"http://127.0.0.1:{health}")
+            yield Served(client, f"http://127.0.0.1:{health}", process.pid)
     finally:
         process.terminate()
         process.wait()

@@ -29,6 +29,13 @@ def bench(out: Path, *arguments: str) -> tuple[str, dict[str, Any]]:
     return done.stdout, json.loads(out.read_text(encoding="utf-8"))
 
 
+TRANSPORTS = ("stdio", "SSE", "HTTP")
+CALLS = {
+    *(f"nothing, over {over}, {era}, p50" for over in TRANSPORTS for era in ("2025-11-25", "2026-07-28")),
+    *(f"memory after 40 searches, then 4 times 50 at once, over {over}" for over in TRANSPORTS),
+}
+
+
 def shares_of_the_nearest(size: int, of: str = "all") -> set[str]:
     return {f"  share of the nearest {depth}, {of} of {size:,} passages" for depth in (10, 100)}
 
@@ -67,6 +74,7 @@ def test_everything_is_measured_printed_and_written(measured: tuple[str, dict[st
         "until what is stored then has its vector",
         "POST /search by 16 clients",
         "who calls, and what they may see, p50",
+        *CALLS,
         "ingest of 10 times as much as 30 passages",
         "lexical leg p95, common words, 150 passages",
         "  its share of the best 10, common words, 150 passages",
