@@ -5,15 +5,16 @@ TORCH := .venv-torch/bin
 PROVIDER := tests/http/oidc_provider
 FOREIGN := tests/conformance/node
 BUNDLE := deploy/bundle
+KUBECTL := tests/kubernetes/node
 DATA ?= ../shared/data
 # setuptools warns of every editable install; here it is what is wanted.
 QUIETLY := PYTHONWARNINGS=ignore
 SETS := $(patsubst %/corpus.jsonl,%,$(wildcard $(DATA)/*/corpus.jsonl))
 
 # Suites that need what the others do not, or take minutes: each has a target of its own.
-OTHERS := torch or provider or fuzz or operations or conformance or bundle
+OTHERS := torch or provider or fuzz or operations or conformance or bundle or kubernetes
 
-.PHONY: help demo test test-slow test-fuzz test-torch test-oidc test-operations test-conformance test-bundle bundle check fix bench bench-scale eval eval-tools clean
+.PHONY: help demo test test-slow test-fuzz test-torch test-oidc test-operations test-conformance test-bundle test-kubernetes bundle check fix bench bench-scale eval eval-tools clean
 
 help: ## Show what there is
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -72,6 +73,9 @@ test-conformance: .venv/developing $(FOREIGN)/node_modules/installed ## Run the 
 test-bundle: .venv/developing $(BUNDLE)/node_modules/installed ## Pack the bundle and start it as a host does (needs node)
 	$(BIN)/python -m pytest -m bundle tests/distribution
 
+test-kubernetes: .venv/developing $(KUBECTL)/node_modules/installed ## Render and check the manifests (needs npm)
+	$(BIN)/python -m pytest -m kubernetes tests/kubernetes
+
 bundle: .venv/installed $(BUNDLE)/node_modules/installed ## Pack dist/mcp-rag.mcpb, for hosts that install servers by a click (needs node)
 	$(BIN)/python -m deploy.bundle dist/mcp-rag.mcpb
 
@@ -108,4 +112,4 @@ else
 endif
 
 clean: ## Remove what the other targets made
-	rm -rf .venv .venv-torch build dist *.egg-info bench.json bench-scale.json eval $(PROVIDER)/node_modules $(FOREIGN)/node_modules $(BUNDLE)/node_modules
+	rm -rf .venv .venv-torch build dist *.egg-info bench.json bench-scale.json eval $(PROVIDER)/node_modules $(FOREIGN)/node_modules $(BUNDLE)/node_modules $(KUBECTL)/node_modules

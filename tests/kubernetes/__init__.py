@@ -1,0 +1,1 @@
+"""How the service runs on Kubernetes. The manifests are rendered by the real kubectl."""
