@@ -33,20 +33,22 @@ function withCitations(text, sources, page) {
     const citation = sources.get(/^\[(\d+)\]$/.exec(part)?.[1]);
     if (!citation) return part;
     const label = `Source ${citation.n}: ${citation.title}`;
-    return page.opener(part, { uri: citation.uri, quote: citation.quote, class: "citation", "aria-label": label });
+    const { uri, quote } = citation;
+    return page.opener(part, { uri, quote, class: "citation", "aria-label": label });
   });
 }
 
 function source(citation, page) {
   const { n, uri, quote, title, speaker, date, verified } = citation;
   const about = line(speaker, day(date), standing(verified));
-  return opening(title, { page, uri, quote, about, number: n }, element("blockquote", { class: "said", dir: "auto" }, quote));
+  const said = element("blockquote", { class: "said", dir: "auto" }, quote);
+  return opening(title, { page, uri, quote, about, number: n }, said);
 }
 
 function standing(verified) {
-  return verified
-    ? element("span", { class: "verified", title: "It stands word for word in the stored message." }, "✓ verified")
-    : element("span", { class: "unverified" }, "not verified");
+  if (!verified) return element("span", { class: "unverified" }, "not verified");
+  const meaning = "It stands word for word in the stored message.";
+  return element("span", { class: "verified", title: meaning }, "✓ verified");
 }
 
 function written({ model, cached }) {

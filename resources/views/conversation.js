@@ -54,7 +54,7 @@ class Conversation {
     this.#focus(position);
   }
 
-  /** What our server has there. Nothing, where that fails, which is said beside the button; or something else was asked for. */
+  /** What our server has there; nothing where that fails, which is said beside the button, or comes too late. */
   async #fetch(uri, around, button) {
     const turn = (this.#turn += 1);
     document.querySelectorAll(".trouble").forEach((each) => each.remove());
@@ -92,8 +92,7 @@ class Conversation {
   }
 
   #furtherButton(name, position) {
-    const button = element("button", { type: "button", class: "further", click: () => this.#more(position, button) }, name);
-    return button;
+    return further(name, (button) => this.#more(position, button));
   }
 
   #message({ position, speaker, date, text }) {
@@ -128,7 +127,7 @@ function positionOf(uri) {
   return Number(/\d+$/.exec(uri)?.[0]);
 }
 
-/** The messages of a stretch as `fetch` gives it: a line with number, speaker and day, then the text, quoted. */
+/** The messages of a stretch as `fetch` gives it: number, speaker and day in a line, then the text, quoted. */
 function messagesOf(text) {
   const messages = [];
   for (const each of text.split("\n")) {

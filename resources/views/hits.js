@@ -4,7 +4,7 @@
 
 let cards = 0;
 
-/** A card: whose it is and when, then what was said. By its number, if it has one, the text of the result names it. */
+/** A card: whose it is and when, then what was said; its number is that by which the text of a result names it. */
 function opening(title, { page, uri, quote, wanted, about, number }, ...said) {
   about.id = `about-${(cards += 1)}`;
   const opener = page.opener(title, { uri, quote, wanted, class: "title", "aria-describedby": about.id });

@@ -44,7 +44,7 @@ class Host {
   ask(method, params) {
     const id = ++this.#last;
     return new Promise((resolve, reject) => {
-      const late = setTimeout(() => this.#settle(id, { error: { message: "it did not answer" } }), PATIENCE);
+      const late = setTimeout(() => this.#settle(id, { trouble: "The client did not answer." }), PATIENCE);
       this.#asked.set(id, { resolve, reject, late });
       parent.postMessage({ jsonrpc: "2.0", id, method, params }, "*");
     });
@@ -59,12 +59,13 @@ class Host {
     const result = await this.ask("tools/call", { name, arguments: given });
     if (result.isError) throw new Trouble(textOf(result));
     const values = valuesOf(result);
-    if (!values) throw new Trouble("This client passed the result on without its values.");
+    if (!values) throw new Trouble("The client passed the result on without its values.");
     return values;
   }
 
   #hear(message) {
-    if (message.method === undefined) this.#settle(message.id, message);
+    if (message.error) this.#settle(message.id, { trouble: `The client refused: ${message.error.message}` });
+    else if (message.method === undefined) this.#settle(message.id, message);
     else if (message.id === undefined) this.#answers[message.method]?.(message.params ?? {});
     else this.#answer(message);
   }
@@ -77,12 +78,12 @@ class Host {
     parent.postMessage({ jsonrpc: "2.0", id, ...said }, "*");
   }
 
-  #settle(id, { result, error }) {
+  #settle(id, { result, trouble }) {
     const asked = this.#asked.get(id);
     if (!asked) return;
     this.#asked.delete(id);
     clearTimeout(asked.late);
-    if (error) asked.reject(new Trouble(`This client did not do it: ${error.message}.`.replace(/\.+$/, ".")));
+    if (trouble) asked.reject(new Trouble(trouble.replace(/\.?$/, ".")));
     else asked.resolve(result);
   }
 

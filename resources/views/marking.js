@@ -4,9 +4,9 @@
 
 const SEGMENTER = new Intl.Segmenter(undefined, { granularity: "word" });
 const FUNCTION_WORDS = new Set(
-  ("about after all and any are been before but can could did does for from had has have her his how into its just may " +
-    "more not now off our out she should some that the their them then there these they this those was were what when " +
-    "where which who whom whose why will with would you your").split(" "),
+  ("about after all and any are been before but can could did does for from had has have her his how into its " +
+    "just may more not now off our out she should some that the their them then there these they this those was " +
+    "were what when where which who whom whose why will with would you your").split(" "),
 );
 
 function words(text) {
@@ -42,8 +42,8 @@ function marked(text, wanted) {
 
 /** The text, with the quote in `mark`, whatever the space between its words; as it is where that is not in it. */
 function withQuote(text, quote) {
-  const escaped = quote.trim().split(/\s+/).map((word) => word.replace(/[\\^$.*+?()[\]{}|/]/g, "\\$&"));
-  const found = new RegExp(escaped.join("\\s+"), "u").exec(text);
+  const words = quote.trim().split(/\s+/).map((word) => word.replace(/[\\^$.*+?()[\]{}|/]/g, "\\$&"));
+  const found = new RegExp(words.join("\\s+"), "u").exec(text);
   if (!found || !found[0]) return [text];
   const stop = found.index + found[0].length;
   return [text.slice(0, found.index), element("mark", {}, found[0]), text.slice(stop)];

@@ -28,6 +28,12 @@ function day(date) {
   return element("time", { datetime: date }, said);
 }
 
+/** A button for more of what is shown. */
+function further(name, act) {
+  const button = element("button", { type: "button", class: "further", click: () => act(button) }, name);
+  return button;
+}
+
 function notice(kind, ...content) {
   return element("p", { class: `notice ${kind}`, role: kind === "trouble" ? "alert" : undefined }, ...content);
 }
@@ -44,7 +50,7 @@ function dress({ theme, styles, safeAreaInsets }) {
   }
 }
 
-/** The page around what a form shows: what was asked, how it stands, and a conversation that is opened from it. */
+/** The page around what a form shows: what was asked, how that stands, a conversation that is opened from it. */
 class Page {
   #form;
   #main = document.querySelector("main");
@@ -52,7 +58,7 @@ class Page {
   #shown = document.querySelector("#shown");
   #asked = document.querySelector("#asked");
 
-  /** A form says what was asked (`asked`), how that stands (`state`, with a kind), and what to show (`content`). */
+  /** A form says what was `asked`, its `state` (in words, with a kind), its `content`, and the way `back`. */
   constructor(form) {
     this.#form = form;
     this.given = {};

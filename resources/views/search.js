@@ -23,8 +23,7 @@ const search = {
     const wanted = wantedOf(page.given.query);
     for (const hit of results) list.append(card(hit, { number: list.children.length + 1, wanted, page }));
     if (!cursor || !page.may("search")) return [];
-    const more = element("button", { type: "button", class: "further", click: () => this.more(cursor, list, more, page) }, "More");
-    return [more];
+    return [further("More", (button) => this.more(cursor, list, button, page))];
   },
 
   async more(cursor, list, button, page) {

@@ -1,7 +1,7 @@
-"""A host of MCP Apps in a real browser: its page has the official bridge, its sandbox the rules of the specification.
+"""A host of MCP Apps in a real browser: its page has the official bridge, its sandbox the prescribed rules.
 
-Both are given out here, under names that nobody else has; `/mcp` of the first goes on to the product's server.
-Whatever else is asked for is refused and noted.
+Both are given out here, under names that nobody else has; `/mcp` of the first goes on to the product's
+server. Whatever else is asked for is refused and noted.
 """
 
 import subprocess

@@ -70,11 +70,11 @@ async def test_a_conversation_can_be_read_on_in_both_directions(host: Host) -> N
     await host.css(".title").first.click()
     await opened(host)
     before = await host.css(".messages > li").count()
-    await host.button("Later messages").click()
+    await host.button("Later messages").press("Enter")
     await expect(host.css(".messages > li")).not_to_have_count(before)
     while await host.button("Earlier messages").count():
         first = await host.css(".messages > li").first.get_attribute("id")
-        await host.button("Earlier messages").click()
+        await host.button("Earlier messages").press("Enter")
         await expect(host.css(".messages > li").first).not_to_have_attribute("id", str(first))
     ids = [await each.get_attribute("id") for each in await host.css(".messages > li").all()]
     assert ids == [f"message-{n}" for n in range(len(ids))]
@@ -98,7 +98,7 @@ async def test_a_citation_opens_its_conversation_with_the_quote_marked(host: Hos
     await expect(source.locator(".line")).to_have_text("Ben · 1 Feb 2026 · ✓ verified")
     await expect(source.locator("blockquote")).to_have_text(MOVED)
     await expect(host.css(".answer")).to_contain_text("14 March")
-    await expect(host.css("#shown > .line")).to_have_text("Quoted from the store; no model wrote this.")
+    await expect(host.css("#shown > .line")).to_contain_text("no model wrote this")
     citation = host.button("Source 1: Opening of the harbour café")
     await citation.click()
     assert await texts((await opened(host)).locator("mark")) == [MOVED]
@@ -150,6 +150,10 @@ async def test_the_view_follows_the_host_in_theme_and_style(host: Host) -> None:
     assert await colours.is_dark(host.css("html"))
     await host.change(styles={"variables": {"--color-text-primary": "light-dark(#010203, #fafbfc)"}})
     await expect(host.css("body")).to_have_css("color", "rgb(250, 251, 252)")
+    await host.page.emulate_media(reduced_motion="no-preference")
+    await expect(host.css(".title").first).not_to_have_css("transition-duration", "0s")
+    await host.page.emulate_media(reduced_motion="reduce")
+    await expect(host.css(".title").first).to_have_css("transition-duration", "0s")
 
 
 async def test_what_was_stored_stays_text(host: Host) -> None:
@@ -231,7 +235,9 @@ async def test_that_a_host_refuses_a_call_is_said_where_it_was_made(host: Host) 
     await host.open("search", {**OPENING, "limit": 1}, refusal="The user said no.")
     await host.css(".title").first.click()
     alert = host.css(".cards > li").get_by_role("alert")
-    await expect(alert).to_contain_text("The user said no. You can ask in the chat to read conversation://")
+    await expect(alert).to_contain_text(
+        "The client refused: The user said no. You can ask in the chat to read conversation://"
+    )
     await expect(host.css("main")).to_be_visible()
     await host.button("More").click()
     await expect(host.css("#shown > [role=alert]")).to_contain_text("You can ask for more in the chat.")

@@ -63,7 +63,6 @@ async def test_a_host_is_told_which_tool_has_which_view_and_can_read_it(
     mcp_server: MCPServer[Any], era: str
 ) -> None:
     async with host(mcp_server, era) as client:
-        assert EXTENSION_ID in (client.server_capabilities.extensions or {})
         assert await bound(client) == VIEWS
         assert await listed(client) == set(VIEWS.values())
         for uri in VIEWS.values():
@@ -71,6 +70,12 @@ async def test_a_host_is_told_which_tool_has_which_view_and_can_read_it(
             assert content.mime_type == APP_MIME_TYPE
             # No domain: a host lets it reach nothing.
             assert content.meta == {"ui": {"prefersBorder": True}}
+
+
+async def test_the_newer_era_says_that_there_are_views(mcp_server: MCPServer[Any]) -> None:
+    """The SDK leaves extensions out of what a server can in the older; a host goes by its tools."""
+    async with Client(mcp_server) as client:
+        assert client.server_capabilities.extensions == {EXTENSION_ID: {}}
 
 
 @each_era
@@ -124,12 +129,14 @@ async def test_a_view_calls_no_tool_that_is_not_offered(
 
 
 @each_era
-async def test_what_a_host_is_told_of_tools_has_the_length_that_the_lint_allows(
+async def test_a_host_is_told_of_the_same_tools_in_hardly_more_tokens(
     mcp_server: MCPServer[Any], era: str
 ) -> None:
-    async with host(mcp_server, era) as client:
-        offer = Offer(await client.list_tools(), client.instructions or "")
-    assert tool_lint.tokens(offer) <= tool_lint.BUDGET
+    async with host(mcp_server, era) as shows, client(mcp_server, era, None) as other:
+        more, less = [Offer(await each.list_tools(), "") for each in (shows, other)]
+    assert tool_lint.tokens(more) - tool_lint.tokens(less) <= 40
+    bare = [tool.model_copy(update={"meta": None}) for tool in more.tools]
+    assert bare == less.tools
 
 
 @pytest.fixture(scope="module")
@@ -158,9 +165,7 @@ async def test_views_are_there_over_every_transport(
         if transport != "stdio":
             return serving.connect(transport)
         command, *arguments = MCP_RAG
-        stdio = StdioServerParameters(
-            command=command, args=[*arguments, "stdio"], env=household.environment
-        )
+        stdio = StdioServerParameters(command=command, args=[*arguments, "stdio"], env=household.environment)
         return stdio_client(stdio)
 
     async with host(connection(), era) as shows, client(connection(), era, None) as other:
