@@ -17,7 +17,7 @@ class Host {
 
   /** `answers` has a function for each method that the host may use; what it returns is the answer. */
   constructor(answers) {
-    this.#answers = { ping: () => ({}), ...answers };
+    this.#answers = { __proto__: null, ping: () => ({}), ...answers };
     addEventListener("message", ({ source, data }) => {
       if (source === parent && data?.jsonrpc === "2.0") this.#hear(data);
     });

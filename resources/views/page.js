@@ -73,7 +73,12 @@ class Page {
   }
 
   async begin(name) {
-    dress(await this.host.meet(name));
+    try {
+      dress(await this.host.meet(name));
+    } catch (error) {
+      if (!(error instanceof Trouble)) throw error;
+      this.say(`${error.message} The result stands in the chat as text.`, "trouble");
+    }
   }
 
   /** Whether a tool of our server is there for this view. */

@@ -8,13 +8,13 @@ import subprocess
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from pathlib import Path
+from shutil import which
 from typing import Any, Self
 
 from playwright.async_api import Browser, ConsoleMessage, FrameLocator, Locator, Page, Route, async_playwright
 
 NODE = Path(__file__).parent / "node"
 HOST, SANDBOX = "https://host.example", "https://sandbox.example"
-CHROMIUM = "/usr/bin/chromium"
 # What the specification has a host let a view do that declares nothing.
 POLICY = (
     "default-src 'none'; script-src 'self' 'unsafe-inline'; style-src 'self' 'unsafe-inline'; "
@@ -39,7 +39,7 @@ def bundle() -> str:
 async def chromium() -> AsyncIterator[Browser]:
     async with async_playwright() as playwright:
         # The tests may run as root, which Chromium's own sandbox does not allow.
-        browser = await playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
+        browser = await playwright.chromium.launch(executable_path=which("chromium"), args=["--no-sandbox"])
         yield browser
         await browser.close()
 

@@ -6,11 +6,13 @@ import uuid
 from collections.abc import Iterator
 from typing import Any
 
+import httpx2
 import pytest
 from mcp import StdioServerParameters
 from mcp.client import Client
 from mcp.client.extension import advertise
 from mcp.client.stdio import stdio_client
+from mcp.client.streamable_http import streamable_http_client
 from mcp.server.apps import APP_MIME_TYPE, EXTENSION_ID
 from mcp.server.mcpserver import MCPServer
 from mcp.types import TextResourceContents
@@ -18,9 +20,11 @@ from mcp.types import TextResourceContents
 from bench import tool_lint
 from bench.offer import Offer
 from mcp_rag.models import NewMessage
+from mcp_rag.postgres.database import Database
 from mcp_rag.rag import Rag
 from mcp_rag.server import create_server, offered
 from tests.conftest import create_database
+from tests.http.running import running, token
 from tests.resident.conftest import moved_in
 from tests.resident.household import Household
 from tests.serve_process import MCP_RAG, Serving
@@ -126,6 +130,17 @@ async def test_a_view_calls_no_tool_that_is_not_offered(
         assert await listed(client) == {VIEWS[name] for name in views}
         for name in views:
             assert f'<meta name="tools" content="{calls}">' in (await document(client, VIEWS[name])).text
+
+
+async def test_a_caller_who_may_not_search_is_told_of_no_view(rag: Rag, database: Database) -> None:
+    headers = await token(database, "default", "write")
+    async with (
+        running(rag, database) as url,
+        httpx2.AsyncClient(headers=headers) as http,
+        host(streamable_http_client(f"{url}/mcp", http_client=http), "auto") as client,
+    ):
+        assert [tool.name for tool in (await client.list_tools()).tools] == ["ingest"]
+        assert await bound(client) == {}
 
 
 @each_era
