@@ -4,17 +4,19 @@ BIN := .venv/bin
 TORCH := .venv-torch/bin
 PROVIDER := tests/http/oidc_provider
 FOREIGN := tests/conformance/node
+APPS := tests/apps/node
 BUNDLE := deploy/bundle
 KUBECTL := tests/kubernetes/node
+PACKAGES := $(PROVIDER) $(FOREIGN) $(APPS) $(BUNDLE) $(KUBECTL)
 DATA ?= ../shared/data
 # setuptools warns of every editable install; here it is what is wanted.
 QUIETLY := PYTHONWARNINGS=ignore
 SETS := $(patsubst %/corpus.jsonl,%,$(wildcard $(DATA)/*/corpus.jsonl))
 
 # Suites that need what the others do not, or take minutes: each has a target of its own.
-OTHERS := torch or provider or fuzz or operations or conformance or bundle or kubernetes
+OTHERS := torch or provider or fuzz or operations or conformance or apps or bundle or kubernetes
 
-.PHONY: help demo test test-slow test-fuzz test-torch test-oidc test-operations test-conformance test-bundle test-kubernetes bundle check fix bench bench-scale eval eval-tools clean
+.PHONY: help demo test test-slow test-fuzz test-torch test-oidc test-operations test-conformance test-apps test-bundle test-kubernetes bundle check fix bench bench-scale eval eval-tools clean
 
 help: ## Show what there is
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -70,6 +72,9 @@ test-operations: .venv/developing ## Run the tests beside a real proxy and a rea
 test-conformance: .venv/developing $(FOREIGN)/node_modules/installed ## Run the official MCP suite and foreign clients (needs npm)
 	$(BIN)/python -m pytest -n 2 --dist loadfile -m conformance tests/conformance
 
+test-apps: .venv/developing $(APPS)/node_modules/installed ## Look at the views in a real browser (needs npm and chromium)
+	$(BIN)/python -m pytest -m apps tests/apps
+
 test-bundle: .venv/developing $(BUNDLE)/node_modules/installed ## Pack the bundle and start it as a host does (needs node)
 	$(BIN)/python -m pytest -m bundle tests/distribution
 
@@ -112,4 +117,4 @@ else
 endif
 
 clean: ## Remove what the other targets made
-	rm -rf .venv .venv-torch build dist *.egg-info bench.json bench-scale.json eval $(PROVIDER)/node_modules $(FOREIGN)/node_modules $(BUNDLE)/node_modules $(KUBECTL)/node_modules
+	rm -rf .venv .venv-torch build dist *.egg-info bench.json bench-scale.json eval $(PACKAGES:=/node_modules)

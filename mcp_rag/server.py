@@ -16,7 +16,7 @@ from mcp_rag.compose import Starting, shared_secret
 from mcp_rag.errors import InvalidSettings, Overloaded
 from mcp_rag.identity import may, require
 from mcp_rag.rag import Rag
-from mcp_rag.resources import CurrentRag, News
+from mcp_rag.resources import CurrentRag, News, views
 from mcp_rag.sealing import Sealing
 from mcp_rag.tools import TOOLS, progress
 from mcp_rag.tools.door import RagTool, told
@@ -134,6 +134,8 @@ def create_server(
         instructions=instructions(tools),
         tools=list(tools),
         lifespan=lifespan,
+        extensions=[views.extension({tool.name for tool in tools})],
+        middleware=[views.only_for_hosts],
         request_state_security=RequestStateSecurity(codec=Sealing(secret)) if secret else None,
         log_level="WARNING",
         # What clients listen to is ours (resources/subscriptions.py).
