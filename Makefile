@@ -19,7 +19,7 @@ OTHERS := torch or provider or fuzz or operations or conformance or apps or bund
 .PHONY: help demo test test-slow test-fuzz test-torch test-oidc test-operations test-conformance test-apps test-bundle test-kubernetes bundle check fix bench bench-scale eval eval-tools clean
 
 help: ## Show what there is
-	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
+	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 18
 
 .venv/installed: pyproject.toml
 	$(PYTHON) -m venv .venv

@@ -167,6 +167,6 @@ def _listening(host: str, port: int) -> socket.socket:
             remedy="Choose another one with MCP_RAG_HEALTH_PORT or --health-port (0 for none), or stop the "
             "program that has it.",
         ) from error
-    # An answer is written in two pieces. Without this the second waits for the client to confirm the first: 40 ms.
+    # An answer is written in two pieces. The second waited for the client to confirm the first, for 40 ms.
     listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, True)
     return listener
