@@ -9,6 +9,7 @@ import os
 import subprocess
 import sys
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -75,8 +76,10 @@ def fetch_wheels() -> None:
 
 def build() -> str:
     """The image, built by the command behind `make image`, without a network."""
-    on = base()
-    fetch_wheels()
+    with ThreadPoolExecutor() as pool:
+        fetched = pool.submit(fetch_wheels)
+        on = base()
+        fetched.result()
     said(
         *(sys.executable, "-m", "deploy.image", "buildah", "--tag", IMAGE, "--pull-never", "--layers"),
         *("--isolation=oci", "--runtime=runc", "--network=none", f"--build-arg=BASE={on}"),

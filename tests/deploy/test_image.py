@@ -1,6 +1,7 @@
 """The image, built and started as it is to be run: its root only to be read, as nobody, without a network."""
 
 import json
+import signal
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -12,7 +13,7 @@ from mcp_rag.postgres import schema
 from tests.conftest import eventually
 from tests.deploy import engine
 from tests.deploy.conftest import CONNECTION, Beside
-from tests.deploy.engine import PATIENCE, Container, described, once
+from tests.deploy.engine import PATIENCE, Container, described, once, started
 from tests.distribution.test_registry import SERVER
 
 pytestmark = pytest.mark.image
@@ -182,6 +183,21 @@ async def test_a_worker_is_the_same_image_and_answers_probes_too(beside: Beside)
         assert worker.stop() == 0
     finally:
         worker.remove()
+
+
+@pytest.mark.parametrize("verb", ["serve --host 127.0.0.1", "worker"])
+async def test_it_can_be_stopped_while_it_still_starts(image: str, verb: str) -> None:
+    nowhere = "--env=MCP_RAG_DATABASE_URL=postgresql://a:b@127.0.0.1:1/rag"
+    starting = started(image, *verb.split(), options=("--network=none", nowhere))
+
+    async def imports() -> bool:
+        return "pydantic_core" in starting.run("cat", "/proc/1/maps")
+
+    try:
+        await eventually(imports, within=PATIENCE)
+        assert starting.stop() in (0, 128 + signal.SIGTERM)
+    finally:
+        starting.remove()
 
 
 def test_without_a_database_it_keeps_its_own_where_a_volume_is(image: str, tmp_path: Path) -> None:
