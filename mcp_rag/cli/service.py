@@ -139,10 +139,18 @@ def serve(
         )
     settings = settings.model_copy(update={"port": port, "health_port": probed})
     base = _base(host, port)
-    output.warn(f"Streamable HTTP at {base}/mcp, SSE at {base}/sse. Ctrl-C ends it.")
+    _announce(settings, f"Streamable HTTP at {base}/mcp, SSE at {base}/sse. Ctrl-C ends it.")
     if probed:
-        output.warn(f"Probes at {_base(settings.health_host, probed)}/health.")
+        _announce(settings, f"Probes at {_base(settings.health_host, probed)}/health.")
     serving.serve(settings)
+
+
+def _announce(settings: Settings, text: str) -> None:
+    """For who started it; where programs read the log, as a line of that."""
+    if settings.log_format == "json":
+        log.logger().info(text)
+    else:
+        output.warn(text)
 
 
 def _for_probes(settings: Settings, *, any_port: bool) -> int:

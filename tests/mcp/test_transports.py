@@ -27,6 +27,7 @@ from mcp_rag.serving import require_identification
 from mcp_rag.settings import Settings
 from tests import inspection
 from tests.conftest import create_database
+from tests.http.running import running
 from tests.locks import withheld
 from tests.resident import household as homes
 from tests.resident.conftest import moved_in
@@ -297,6 +298,14 @@ async def test_only_an_address_of_this_machine_alone_is_served_while_nobody_has_
         await require_identification(settings)
     await Identities(database).create_token("default", "someone", ["read"], None)
     await require_identification(settings)
+
+
+async def test_an_address_that_others_can_reach_is_served_before_its_database_and_only_with_a_token() -> None:
+    nowhere = SecretStr("postgresql://127.0.0.1:1/none")
+    await require_identification(Settings(host="0.0.0.0", database_url=nowhere))
+    async with running(None, None, host="0.0.0.0") as url, httpx2.AsyncClient(base_url=url) as client:
+        asked = {"/mcp": {}, "/search": {"query": "walrus"}}
+        assert {(await client.post(path, json=body)).status_code for path, body in asked.items()} == {401}
 
 
 @pytest.mark.parametrize("host", ["127.0.0.1", "::1", "localhost", "127.1.2.3"])

@@ -53,7 +53,7 @@ class Prometheus:
 @contextmanager
 def watching(probes: str, config: dict[str, Any], folder: Path) -> Iterator[Prometheus]:
     """A Prometheus with this configuration that reads the server with its probes there, every second."""
-    config["global"] = {"scrape_interval": "1s"}
+    config["global"] = {"scrape_interval": "1s", "evaluation_interval": "1s"}
     for job in config["scrape_configs"]:
         job["static_configs"] = [{"targets": [probes.removeprefix("http://")]}]
     (folder / "prometheus.yml").write_text(yaml.safe_dump(config))
