@@ -54,6 +54,10 @@ LONGEST = (
     "http/test_oidc.py",
     "answering/test_attacks.py",
     "test_bad_input.py",
+    "http/test_leaving.py",
+    "http/test_metrics.py",
+    "http/test_traces.py",
+    "bench/test_picks.py",
 )
 """Files of tests that take a worker for long; few tests can be many processes."""
 
