@@ -10,6 +10,7 @@ KUBECTL := tests/kubernetes/node
 PACKAGES := $(PROVIDER) $(FOREIGN) $(APPS) $(BUNDLE) $(KUBECTL)
 LOCK := $(BIN)/uv pip compile --quiet --upgrade --no-header --generate-hashes --python-version 3.11 --python-platform linux
 DATA ?= ../shared/data
+WORKERS ?= 4
 # setuptools warns of every editable install; here it is what is wanted.
 QUIETLY := PYTHONWARNINGS=ignore
 SETS := $(patsubst %/corpus.jsonl,%,$(wildcard $(DATA)/*/corpus.jsonl))
@@ -46,8 +47,9 @@ help: ## Show what there is
 demo: .venv/installed ## Put real conversations in and take answers out, in a store of its own
 	@$(BIN)/mcp-rag demo
 
+# Four workers on two cores as well: a quarter of its time a worker waits, for a process to start or for a clock.
 test: .venv/developing ## Run the tests, against a real Postgres and a real model
-	$(BIN)/python -m pytest -n logical --maxprocesses 4 --dist loadfile --no-loadscope-reorder -m 'not (slow or $(OTHERS))'
+	$(BIN)/python -m pytest -n $(WORKERS) --dist loadfile --no-loadscope-reorder -m 'not (slow or $(OTHERS))'
 
 test-slow: .venv/developing ## Run the tests that take minutes
 	$(BIN)/python -m pytest -m 'slow and not ($(OTHERS))'

@@ -3,6 +3,7 @@
 import asyncio
 import fcntl
 import os
+import signal
 import subprocess
 import uuid
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
@@ -53,6 +54,10 @@ LONGEST = (
     "http/test_oidc.py",
     "answering/test_attacks.py",
     "test_bad_input.py",
+    "http/test_leaving.py",
+    "http/test_metrics.py",
+    "http/test_traces.py",
+    "bench/test_picks.py",
 )
 """Files of tests that take a worker for long; few tests can be many processes."""
 
@@ -65,8 +70,11 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 
 @pytest.fixture(scope="session", autouse=True)
-def plain_environment(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
-    """No setting of the person who runs the tests reaches them, and nothing of theirs is touched."""
+def plain_environment(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, str]]:
+    """No setting of the person who runs the tests reaches them, and nothing of theirs is touched.
+
+    Gives the environment as it was, for what reaches further than this machine.
+    """
     kept = dict(os.environ)
     for name in [name for name in os.environ if name.startswith("MCP_RAG_")]:
         del os.environ[name]
@@ -76,7 +84,13 @@ def plain_environment(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None
     # Servers of several tests run side by side, and one port is there once.
     os.environ["MCP_RAG_HEALTH_PORT"] = "0"
     os.environ["XDG_RUNTIME_DIR"] = str(tmp_path_factory.mktemp("run"))
-    yield
+    # Nobody here speaks TLS, and each HTTP client would read every authority of the world first.
+    os.environ.pop("SSL_CERT_FILE", None)
+    os.environ["SSL_CERT_DIR"] = str(tmp_path_factory.mktemp("authorities"))
+    # A shell has what it starts in the background ignore Ctrl-C, and so would all that a test starts.
+    if signal.getsignal(signal.SIGINT) == signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield kept
     os.environ.clear()
     os.environ.update(kept)
 

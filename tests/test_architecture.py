@@ -14,7 +14,7 @@ ROOT = Path(__file__).parent.parent
 
 
 @pytest.fixture(scope="module")
-def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def wheel(tmp_path_factory: pytest.TempPathFactory, plain_environment: dict[str, str]) -> Path:
     """The wheel, built from a copy of what git knows, so that the checkout stays as it is."""
     source, built = tmp_path_factory.mktemp("source"), tmp_path_factory.mktemp("wheel")
     listed = subprocess.run(["git", "ls-files", "-z"], cwd=ROOT, capture_output=True, check=True, text=True)
@@ -23,6 +23,7 @@ def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
         shutil.copy2(ROOT / name, source / name, follow_symlinks=False)
     subprocess.run(
         [sys.executable, "-m", "pip", "wheel", "--quiet", "--no-deps", "--wheel-dir", built, source],
+        env=plain_environment,
         check=True,
     )
     return next(built.iterdir())
@@ -47,11 +48,11 @@ def test_the_wheel_carries_every_file_of_the_package_once(wheel: Path) -> None:
 
 @pytest.mark.slow
 def test_an_installed_wheel_runs_the_demo_from_a_folder_that_it_may_not_write(
-    wheel: Path, tmp_path: Path
+    wheel: Path, tmp_path: Path, plain_environment: dict[str, str]
 ) -> None:
     venv.create(tmp_path / "venv", with_pip=True)
     python = tmp_path / "venv/bin/python"
-    subprocess.run([python, "-m", "pip", "install", "--quiet", wheel], check=True)
+    subprocess.run([python, "-m", "pip", "install", "--quiet", wheel], env=plain_environment, check=True)
     elsewhere = tmp_path / "elsewhere"
     elsewhere.mkdir(mode=0o555)
     environment = {name: value for name, value in os.environ.items() if name != "HOME"}

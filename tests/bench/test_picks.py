@@ -5,12 +5,13 @@ import os
 import subprocess
 import sys
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from bench import offer, turns
+from bench import offer, picks, turns
 from bench.turns import Called, Turn, Verdict
 from tests.answering import anthropic_server, openai_server
 from tests.bench.scripted import as_text, made, right_call
@@ -73,11 +74,40 @@ def gpt() -> openai_server.Service:
     return service
 
 
-Run = Callable[..., subprocess.CompletedProcess[str]]
+@dataclass(frozen=True)
+class Finished:
+    returncode: int
+    stdout: str
+    stderr: str
 
 
-def run(environment: dict[str, str], *arguments: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
+Run = Callable[..., Finished]
+
+
+@pytest.fixture
+def run(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Run:
+    """The command with an environment, in this process: the SDKs of the services take seconds to import."""
+
+    def _run(environment: dict[str, str], *arguments: str) -> Finished:
+        for name, value in environment.items():
+            monkeypatch.setenv(name, value)
+        monkeypatch.setattr(sys, "argv", ["picks", *arguments])
+        code = _exit_code(picks.main)
+        return Finished(code, *capsys.readouterr())
+
+    return _run
+
+
+def _exit_code(command: Callable[[], None]) -> int:
+    try:
+        command()
+    except SystemExit as end:
+        return int(end.code or 0)
+    return 0
+
+
+def run_as_process(environment: dict[str, str], *arguments: str) -> Finished:
+    done = subprocess.run(
         [sys.executable, "-m", "bench.picks", *arguments],
         cwd=ROOT,
         env=os.environ | environment,
@@ -86,6 +116,7 @@ def run(environment: dict[str, str], *arguments: str) -> subprocess.CompletedPro
         text=True,
         check=False,
     )
+    return Finished(done.returncode, done.stdout, done.stderr)
 
 
 def of_anthropic(url: str, **others: str) -> dict[str, str]:
@@ -243,7 +274,7 @@ async def test_a_call_is_judged_by_its_tool_and_its_arguments(
 def test_claude_is_given_the_offer_and_what_it_gets_wrong_is_told(
     serve: Serve, claude: anthropic_server.Service
 ) -> None:
-    done = run(of_anthropic(serve(claude.app)), "--json")
+    done = run_as_process(of_anthropic(serve(claude.app)), "--json")
     assert done.returncode == 0, done.stderr
     result = json.loads(done.stdout)
     assert (result["turns"], result["right"]) == (len(TURNS), len(TURNS) - len(WRONG))
@@ -259,7 +290,7 @@ def test_claude_is_given_the_offer_and_what_it_gets_wrong_is_told(
 
 
 def test_another_service_is_asked_the_same_and_the_table_says_what_was_called(
-    serve: Serve, gpt: openai_server.Service
+    run: Run, serve: Serve, gpt: openai_server.Service
 ) -> None:
     gpt.refusals = [openai_server.refusal(429, "Slow down", retry_after="0.01")] * 2
     done = run(of_openai(serve(gpt.app)), "--at-least", "0.99")
@@ -274,7 +305,7 @@ def test_another_service_is_asked_the_same_and_the_table_says_what_was_called(
 
 
 def test_a_model_that_reasons_is_told_its_limit_by_the_newer_name(
-    serve: Serve, gpt: openai_server.Service
+    run: Run, serve: Serve, gpt: openai_server.Service
 ) -> None:
     gpt.reasons = True
     done = run(of_openai(serve(gpt.app)), "--limit", "5", "--json")
@@ -282,13 +313,13 @@ def test_a_model_that_reasons_is_told_its_limit_by_the_newer_name(
     assert [asked.max_tokens is None for asked in gpt.requests] == [False, *[True] * 5]
 
 
-def test_arguments_that_are_no_json_are_wrong(serve: Serve, gpt: openai_server.Service) -> None:
+def test_arguments_that_are_no_json_are_wrong(run: Run, serve: Serve, gpt: openai_server.Service) -> None:
     gpt.writes = lambda asked: openai_server.Reply([openai_server.Use("search", '{"query": ')])
     result = json.loads(run(of_openai(serve(gpt.app)), "--limit", "1", "--json").stdout)
     assert [wrong["because"] for wrong in result["wrong"]] == ["the arguments are no JSON object"]
 
 
-def test_without_a_model_it_is_said_what_to_set() -> None:
+def test_without_a_model_it_is_said_what_to_set(run: Run) -> None:
     done = run({})
     assert done.returncode == 2
     assert done.stderr.startswith(
@@ -297,7 +328,9 @@ def test_without_a_model_it_is_said_what_to_set() -> None:
     assert "Traceback" not in done.stderr
 
 
-def test_a_refused_key_ends_it_at_the_first_turn(serve: Serve, claude: anthropic_server.Service) -> None:
+def test_a_refused_key_ends_it_at_the_first_turn(
+    run: Run, serve: Serve, claude: anthropic_server.Service
+) -> None:
     done = run(of_anthropic(serve(claude.app), MCP_RAG_ANTHROPIC_API_KEY="sk-other"))
     assert done.returncode == 2
     assert "refused the key (401 Unauthorized)" in done.stderr
@@ -306,7 +339,7 @@ def test_a_refused_key_ends_it_at_the_first_turn(serve: Serve, claude: anthropic
 
 
 def test_a_turn_that_the_service_refuses_is_counted_and_the_others_are_judged(
-    serve: Serve, claude: anthropic_server.Service
+    run: Run, serve: Serve, claude: anthropic_server.Service
 ) -> None:
     claude.refusals = [None, anthropic_server.refusal(400, "invalid_request_error", "No.")]
     done = run(of_anthropic(serve(claude.app)), "--limit", "4", "--at-once", "1", "--json")

@@ -37,19 +37,19 @@ console.log(JSON.stringify(told));
 
 
 @pytest.fixture(scope="module")
-def packed(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def packed(tmp_path_factory: pytest.TempPathFactory, plain_environment: dict[str, str]) -> Path:
     """The bundle, from the command behind `make bundle`."""
     file = tmp_path_factory.mktemp("packed") / "mcp-rag.mcpb"
-    subprocess.run([sys.executable, "-m", "deploy.bundle", file], cwd=ROOT, check=True)
+    subprocess.run([sys.executable, "-m", "deploy.bundle", file], cwd=ROOT, env=plain_environment, check=True)
     return file
 
 
 @pytest.fixture(scope="module")
-def machine() -> Iterator[dict[str, str]]:
+def machine(plain_environment: dict[str, str]) -> Iterator[dict[str, str]]:
     """The environment of a user who has `uv` and no Python package of ours."""
     kept = {
         name: value
-        for name, value in os.environ.items()
+        for name, value in plain_environment.items()
         if not name.startswith(("MCP_RAG_", "PYTHON", "VIRTUAL_ENV"))
     }
     # Not tmp_path: a socket's path must be short, and who runs Postgres for root must get in.

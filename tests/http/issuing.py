@@ -1,6 +1,7 @@
 """An identity provider on this machine, as far as it is asked by who verifies its tokens."""
 
 import base64
+import functools
 import hmac
 import json
 import time
@@ -26,7 +27,7 @@ class Issuing:
 
     def __init__(self) -> None:
         self.url = ""
-        self.keys: list[Key] = [rsa("first")]
+        self.keys: list[Key] = [_first()]
         self.metadata_at = OPENID
         self.calls_itself: str | None = None
         self.is_down = False
@@ -87,6 +88,12 @@ class Issuing:
 
 def rsa(kid: str) -> RSAKey:
     return RSAKey.generate_key(2048, {"kid": kid, "use": "sig"})
+
+
+@functools.cache
+def _first() -> RSAKey:
+    """The key that every provider begins with: to make one takes longer than most tests do."""
+    return rsa("first")
 
 
 def ec(kid: str) -> ECKey:
