@@ -12,6 +12,7 @@ from typing import Any
 
 import asyncpg
 import pytest
+from hypothesis import settings
 from mcp.client import Client
 from mcp.server.mcpserver import MCPServer
 from mcp.types import CallToolResult
@@ -26,6 +27,10 @@ from mcp_rag.postgres.store import Store
 from mcp_rag.rag import Rag
 from mcp_rag.server import create_server
 from tests import library, memory
+
+# How long anything takes is the bench's to say.
+settings.register_profile("untimed", deadline=None)
+settings.load_profile("untimed")
 
 TEMPLATE = "mcp_rag_template"
 HERE = Path(__file__).parent

@@ -10,7 +10,7 @@ from contextlib import aclosing
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from starlette.responses import PlainTextResponse, RedirectResponse
 
@@ -464,7 +464,6 @@ JUNK = st.recursive(
 KINDS = ["message_start", "content_block_start", "content_block_delta", "content_block_stop", "message_delta"]
 
 
-@settings(deadline=None)
 @given(st.lists(st.tuples(st.sampled_from([*KINDS, "message_stop", "ping"]), JUNK), max_size=8))
 def test_whatever_comes_it_is_an_answer_or_no_answer(events: list[tuple[str, Any]]) -> None:
     reading = Reading(brief(), Named("MCP_RAG_ANTHROPIC", "http://localhost", MODEL, KEY, 1.0))

@@ -1,7 +1,7 @@
 import re
 from datetime import UTC, datetime, timedelta, timezone
 
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from mcp_rag.answering import instructions
@@ -59,7 +59,6 @@ def test_a_source_cannot_end_its_own_fence() -> None:
     assert closing not in system
 
 
-@settings(deadline=None)
 @given(st.lists(st.text(max_size=30), min_size=1, max_size=3), st.text(max_size=30), st.text(max_size=30))
 def test_what_is_fenced_is_what_was_given(texts: list[str], title: str, said: str) -> None:
     sources = [evidence(text, title=title, speaker=title) for text in texts]

@@ -1,7 +1,7 @@
 from collections.abc import Sequence
 
 import pytest
-from hypothesis import example, given, settings
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from mcp_rag.answering.marked import LONGEST_MARK, Marked
@@ -270,7 +270,6 @@ ODD = ["NO ANSWER", "SEARCH: ", "<think>", "</think>", "1" * 45, " " * 45, "[1 "
 PARTS = st.sampled_from([*PLAIN, *MARKS, *ODD])
 
 
-@settings(deadline=None)
 @given(st.lists(PARTS, max_size=14).map("".join), st.data(), st.booleans(), st.booleans())
 @example(f'Anna moved. [1: "{LONG}"] Ben stayed.', None, False, False)
 @example(f"Anna moved. [1: '{LONG}\nBen stayed. [1: 'x']", None, False, False)
@@ -283,13 +282,11 @@ def test_any_split_gives_the_same(text: str, data: st.DataObject | None, may_sea
         assert read_in(pieces, may_search=may_search, cut=cut) == whole
 
 
-@settings(deadline=None)
 @given(st.text(max_size=60), st.booleans())
 def test_any_text_can_be_read(text: str, cut: bool) -> None:
     assert read_in(list(text), cut=cut) == read(text, cut=cut)
 
 
-@settings(deadline=None)
 @given(st.lists(PARTS, max_size=14).map("".join))
 def test_a_claim_has_words_and_no_quotes_of_sources_that_there_are_not(text: str) -> None:
     for item in read(text):

@@ -6,7 +6,7 @@ from contextlib import aclosing
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from starlette.responses import JSONResponse, PlainTextResponse, RedirectResponse
 
@@ -358,7 +358,6 @@ JUNK = st.recursive(
 )
 
 
-@settings(deadline=None)
 @given(st.lists(JUNK | st.fixed_dictionaries({"choices": st.lists(JUNK), "usage": JUNK}), max_size=6))
 def test_whatever_comes_it_is_an_answer_or_no_answer(chunks: list[Any]) -> None:
     reading = Reading(brief(), Named("MCP_RAG_OPENAI", "http://localhost", MODEL, KEY, 1.0))

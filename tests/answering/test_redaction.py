@@ -420,7 +420,7 @@ password=" secret== BEGIN //:_authToken="""
 FRAGMENTS = [*MARKS.split(), "RSA PRIVATE KEY", " ", "4 ", "key ", "\n", "\r\n", "\u2028", "\ud800"]
 
 
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=400)
 @given(st.lists(st.sampled_from(FRAGMENTS) | st.text(max_size=8), max_size=30).map("".join))
 def test_length_and_white_space_never_change(text: str) -> None:
     hidden = masked(text)
@@ -429,7 +429,7 @@ def test_length_and_white_space_never_change(text: str) -> None:
         assert after == before or (after == MASK and not before.isspace())
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(
     st.text(max_size=30),
     st.sampled_from([*KNOWN_BY_FORM.values()]),
