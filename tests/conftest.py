@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import asyncpg
+import hypothesis
 import pytest
 from mcp.client import Client
 from mcp.server.mcpserver import MCPServer
@@ -26,6 +27,10 @@ from mcp_rag.postgres.store import Store
 from mcp_rag.rag import Rag
 from mcp_rag.server import create_server
 from tests import library, memory
+
+# Told by the wall clock, on cores that several workers and what they start have in common.
+hypothesis.settings.register_profile("shared cores", deadline=1000)
+hypothesis.settings.load_profile("shared cores")
 
 TEMPLATE = "mcp_rag_template"
 HERE = Path(__file__).parent
