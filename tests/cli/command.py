@@ -56,8 +56,7 @@ class Command:
     ) -> Finished:
         """Run it to its end, which must have this exit code."""
         process = self.start(*arguments, cwd=cwd)
-        out, err = process.communicate(stdin.encode() if isinstance(stdin, str) else stdin, timeout=PATIENCE)
-        finished = Finished(process.returncode, out.decode(), err.decode())
+        finished = finish(process, stdin.encode() if isinstance(stdin, str) else stdin)
         assert finished.code == code, finished
         return finished
 
@@ -94,11 +93,21 @@ def until(condition: Callable[[], T], process: "subprocess.Popen[bytes]") -> T:
     return value
 
 
+def finish(process: "subprocess.Popen[bytes]", stdin: bytes | None = None) -> Finished:
+    """What a process said until its end. One that does not end fails its own test and outlives none."""
+    try:
+        out, err = process.communicate(stdin, timeout=PATIENCE)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        process.communicate()
+        raise
+    return Finished(process.returncode, out.decode(), err.decode())
+
+
 def stopped(process: "subprocess.Popen[bytes]", number: signal.Signals) -> Finished:
     """What a process said that was told to stop."""
     process.send_signal(number)
-    out, err = process.communicate(timeout=PATIENCE)
-    return Finished(process.returncode, out.decode(), err.decode())
+    return finish(process)
 
 
 def said(process: "subprocess.Popen[bytes]", what: str) -> str:

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from mcp_rag.postgres.embedded import EmbeddedServer
-from tests.cli.command import PATIENCE, Command, Finished, stopped, until
+from tests.cli.command import Command, Finished, finish, stopped, until
 
 
 class Demo:
@@ -22,8 +22,7 @@ class Demo:
         return until(lambda: list(self._temporary.glob("mcp-rag-demo-*")), self.process)[0]
 
     def finished(self) -> Finished:
-        out, err = self.process.communicate(timeout=PATIENCE)
-        return Finished(self.process.returncode, out.decode(), err.decode())
+        return finish(self.process)
 
     def server_is_there(self) -> bool:
         return (self._home / "data18" / "postmaster.pid").exists()

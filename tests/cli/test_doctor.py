@@ -32,6 +32,16 @@ CHECKS = {
 }  # fmt: skip
 
 
+@pytest.fixture
+def nowhere(anywhere: Command) -> Command:
+    """The command line without a database and without models, for what has to do with neither."""
+    return anywhere.with_environment(
+        MCP_RAG_DATABASE_URL="postgresql://nobody@127.0.0.1:1/nothing",
+        MCP_RAG_EMBEDDING_MODEL="none-such",
+        MCP_RAG_RERANKING_PROVIDER="none",
+    )
+
+
 def checks(document: Any) -> dict[str, Check]:
     return {each["name"]: Check.model_validate(each) for each in document["checks"]}
 
@@ -110,8 +120,7 @@ def test_a_reranking_model_that_is_missing_is_a_warning_and_one_turned_off_is_no
     assert checks(off)["Reranking model"].verdict == "skip"
 
 
-def test_who_writes_answers_and_where_they_are_kept_is_looked_at(anywhere: Command) -> None:
-    nowhere = anywhere.with_environment(MCP_RAG_DATABASE_URL="postgresql://nobody@127.0.0.1:1/nothing")
+def test_who_writes_answers_and_where_they_are_kept_is_looked_at(nowhere: Command) -> None:
     found = checks(nowhere("doctor", "--json", code=1).document)
     assert (found["Answers"].verdict, found["Kept answers"].verdict) == ("ok", "ok")
     down = nowhere.with_environment(
@@ -127,19 +136,14 @@ def test_who_writes_answers_and_where_they_are_kept_is_looked_at(anywhere: Comma
 
 
 @pytest.mark.parametrize("url", ["http://localhost:http/v1", "localhost", "http://"])
-def test_an_address_that_is_none_is_a_warning(anywhere: Command, url: str) -> None:
-    wrong = anywhere.with_environment(
-        MCP_RAG_DATABASE_URL="postgresql://nobody@127.0.0.1:1/nothing", MCP_RAG_OPENAI_URL=url
-    )
+def test_an_address_that_is_none_is_a_warning(nowhere: Command, url: str) -> None:
+    wrong = nowhere.with_environment(MCP_RAG_OPENAI_URL=url)
     assert checks(wrong("doctor", "--json", code=1).document)["Answers"].verdict == "warn"
 
 
-def test_a_service_that_runs_is_found_and_not_called(anywhere: Command, serve: Callable[..., str]) -> None:
+def test_a_service_that_runs_is_found_and_not_called(nowhere: Command, serve: Callable[..., str]) -> None:
     model = Service()
-    running = anywhere.with_environment(
-        MCP_RAG_DATABASE_URL="postgresql://nobody@127.0.0.1:1/nothing",
-        MCP_RAG_OPENAI_URL=f"{serve(model.app)}/v1",
-    )
+    running = nowhere.with_environment(MCP_RAG_OPENAI_URL=f"{serve(model.app)}/v1")
     found = checks(running("doctor", "--json", code=1).document)
     assert found["Answers"].verdict == "ok"
     assert found["Answers"].found.startswith("openai, ")
@@ -147,11 +151,10 @@ def test_a_service_that_runs_is_found_and_not_called(anywhere: Command, serve: C
 
 
 def test_the_keys_of_the_identity_provider_are_looked_for(
-    anywhere: Command, serve: Callable[..., str]
+    nowhere: Command, serve: Callable[..., str]
 ) -> None:
     provider = Issuing()
     provider.url = serve(provider.app)
-    nowhere = anywhere.with_environment(MCP_RAG_DATABASE_URL="postgresql://nobody@127.0.0.1:1/nothing")
     assert checks(nowhere("doctor", "--json", code=1).document)["Identity provider"].verdict == "skip"
     known = nowhere.with_environment(MCP_RAG_OIDC_ISSUER=provider.url, MCP_RAG_OIDC_AUDIENCE=AUDIENCE)
     found = checks(known("doctor", "--json", code=1).document)["Identity provider"]
@@ -192,7 +195,7 @@ async def test_a_server_of_ours_that_runs_is_known_by_its_version_and_how_it_is(
 
 
 async def test_a_server_of_another_version_is_to_be_restarted_and_one_that_is_well_is_let_be(
-    anywhere: Command, serve: Callable[..., str]
+    nowhere: Command, serve: Callable[..., str]
 ) -> None:
     running = __version__
     told = {"status": "ok", "parts": {"moon": {"state": "ok"}}}
@@ -204,13 +207,10 @@ async def test_a_server_of_another_version_is_to_be_restarted_and_one_that_is_we
         return JSONResponse(told)
 
     url = serve(Starlette(routes=[Route("/version", version), Route("/health", health)]))
-    nowhere = anywhere.with_environment(
-        MCP_RAG_DATABASE_URL="postgresql://nobody@127.0.0.1:1/nothing",
-        MCP_RAG_HEALTH_PORT=url.rpartition(":")[2],
-    )
-    found = checks(nowhere("doctor", "--json", code=1).document)["Port of probes"]
+    probed = nowhere.with_environment(MCP_RAG_HEALTH_PORT=url.rpartition(":")[2])
+    found = checks(probed("doctor", "--json", code=1).document)["Port of probes"]
     assert (found.verdict, f"mcp-rag {__version__} answers, ok" in found.found) == ("ok", True)
     running = "0.0.1"
-    found = checks(nowhere("doctor", "--json", code=1).document)["Port of probes"]
+    found = checks(probed("doctor", "--json", code=1).document)["Port of probes"]
     assert (found.verdict, "mcp-rag 0.0.1 answers, ok" in found.found) == ("warn", True)
     assert found.remedy == f"Restart it to have {__version__}."
