@@ -32,7 +32,7 @@ ROUND_TRIP, FLAT = Target(1.5), Target(1.05)
 ERAS = {"2025-11-25": "legacy", "2026-07-28": "2026-07-28"}
 WARM = 20
 """Calls that are not counted."""
-AT_ONCE, BATCHES = 50, 4
+AT_ONCE = 50
 _IDLE = [sys.executable, "-m", "bench.idle"]
 
 Connect = Callable[[str], Any]
@@ -96,17 +96,18 @@ async def _memory(
 ) -> Figure:
     """A fifth first: pools, caches and arenas fill."""
     progress(f"searching {calls:,} times over {transport}")
-    warm = calls // 5
+    warm, batches = calls // 5, max(1, calls // 250)
     async with server.connect[transport](ERAS["2025-11-25"]) as client:
         before, after = [
-            await _after(client, questions, number, server.megabytes[transport]) for number in (warm, calls)
+            await _after(client, questions, number, batches, server.megabytes[transport])
+            for number in (warm, calls)
         ]
-    name = f"memory after {calls:,} searches, then {BATCHES} times {AT_ONCE} at once, over {transport}"
+    name = f"memory after {calls:,} searches, then {batches} times {AT_ONCE} at once, over {transport}"
     return Figure(name, after, "MB", Reference(f"after {warm:,}, and as many at once", before), FLAT)
 
 
 async def _after(
-    client: Client, questions: Sequence[str], calls: int, megabytes: Callable[[], float]
+    client: Client, questions: Sequence[str], calls: int, batches: int, megabytes: Callable[[], float]
 ) -> float:
     async def search(number: int) -> None:
         result = await client.call_tool("search", {"query": questions[number % len(questions)]})
@@ -114,7 +115,7 @@ async def _after(
 
     for number in range(calls):
         await search(number)
-    for _ in range(BATCHES):
+    for _ in range(batches):
         await asyncio.gather(*(search(number) for number in range(AT_ONCE)))
     return megabytes()
 
