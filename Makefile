@@ -29,6 +29,11 @@ help: ## Show what there is
 	$(QUIETLY) $(BIN)/python -m pip install --quiet --disable-pip-version-check --group dev --editable .
 	@touch $@
 
+# What the scripts' tests need beside: a client of S3, and a server for it.
+.venv/operating: .venv/developing
+	$(QUIETLY) $(BIN)/python -m pip install --quiet --disable-pip-version-check --group kubernetes
+	@touch $@
+
 # The torch provider in a place of its own, so that the product and its tests never see torch by accident.
 .venv-torch/installed: pyproject.toml
 	$(PYTHON) -m venv .venv-torch
@@ -73,7 +78,7 @@ test-conformance: .venv/developing $(FOREIGN)/node_modules/installed ## Run the 
 test-bundle: .venv/developing $(BUNDLE)/node_modules/installed ## Pack the bundle and start it as a host does (needs node)
 	$(BIN)/python -m pytest -m bundle tests/distribution
 
-test-kubernetes: .venv/developing $(KUBECTL)/node_modules/installed ## Render and check the manifests (needs npm)
+test-kubernetes: .venv/operating $(KUBECTL)/node_modules/installed ## Check the manifests, and run the scripts against a local API server (needs npm, jq)
 	$(BIN)/python -m pytest -m kubernetes tests/kubernetes
 
 bundle: .venv/installed $(BUNDLE)/node_modules/installed ## Pack dist/mcp-rag.mcpb, for hosts that install servers by a click (needs node)
