@@ -13,6 +13,7 @@ readonly UNKNOWN=5  # somebody must look: what it says at the end tells where
 readonly EXIT_CODES="$FAILED $USAGE $REFUSED $REVERTED $UNKNOWN"
 
 SCRIPTS=$(cd -- "$(dirname -- "${BASH_SOURCE[0]}")" && pwd)
+# shellcheck disable=SC2034 # for the scripts
 readonly SCRIPTS
 PAUSE_SECONDS=${PAUSE_SECONDS:-2}     # before something is looked at, or tried, again
 ROLLOUT_SECONDS=${ROLLOUT_SECONDS:-300} # until pods must be ready

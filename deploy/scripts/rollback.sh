@@ -81,12 +81,12 @@ undo() { # sends the deployment's template back by one revision
 }
 
 revisions() {
-    local done now before
+    local undone now before
     now=$(field deployment "$SERVICE" ".metadata.annotations.deployment\.kubernetes\.io/revision") ||
         fail "$FAILED" "$SERVICE cannot be read"
-    done=$(field deployment "$SERVICE" ".metadata.annotations.${ROLLED_BACK//./\\.}") ||
+    undone=$(field deployment "$SERVICE" ".metadata.annotations.${ROLLED_BACK//./\\.}") ||
         fail "$FAILED" "$SERVICE cannot be read"
-    if [[ -n $done && $done == "$now" ]]; then
+    if [[ -n $undone && $undone == "$now" ]]; then
         say "$SERVICE is rolled back already, to revision $now"
         return 0
     fi

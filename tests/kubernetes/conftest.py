@@ -20,6 +20,8 @@ from tests.conftest import create_database
 from tests.http.process import Service
 from tests.kubernetes.cluster.cluster import Cluster
 from tests.kubernetes.kubectl import folder
+from tests.kubernetes.pushgateway import Pushgateway
+from tests.kubernetes.s3 import ACCOUNT, Storage
 from tests.kubernetes.manifests import COLOURS, ENVIRONMENTS, environment, named
 
 SCRIPTS = Path(__file__).parents[2] / "deployment" / "scripts"
@@ -69,7 +71,7 @@ async def _token(url: str) -> str:
     return made.text
 
 
-def secrets_of(url: str) -> Mapping[str, Mapping[str, str]]:
+def secrets_of(url: str) -> dict[str, dict[str, str]]:
     """What whoever sets up an environment puts into its secrets, for a database as its owner reaches it."""
     parts = urlsplit(url)
     host = parts.hostname or parse_qs(parts.query)["host"][0]
@@ -136,3 +138,29 @@ def serving(cluster: Cluster, colours: Colours, run: Run) -> Run:
         "API_TOKEN": colours.token,
     }
     return lambda script, *arguments, **environment: run(script, *arguments, **addresses | environment)
+
+
+@pytest.fixture(scope="session")
+def a_storage() -> Iterator[Storage]:
+    with Storage() as storage:
+        yield storage
+
+
+@pytest.fixture
+def storage(a_storage: Storage) -> Storage:
+    """With one empty bucket."""
+    a_storage.reset()
+    return a_storage
+
+
+@pytest.fixture
+def gateway() -> Iterator[Pushgateway]:
+    with Pushgateway() as gateway:
+        yield gateway
+
+
+@pytest.fixture
+def keeping(run: Run, storage: Storage, gateway: Pushgateway) -> Run:
+    """As `run`, with a place for backups, and somebody to tell of them."""
+    places = {"AWS_ENDPOINT_URL": storage.url, "PUSHGATEWAY_URL": gateway.url, **ACCOUNT}
+    return lambda script, *arguments, **environment: run(script, *arguments, **places | environment)

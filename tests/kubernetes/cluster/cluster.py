@@ -11,7 +11,7 @@ from typing import Any, Self, TypeVar
 from aiohttp import web
 
 from tests.kubernetes.cluster.api import Api, Rule
-from tests.kubernetes.cluster.containers import Containers, Secrets
+from tests.kubernetes.cluster.containers import Containers
 from tests.kubernetes.cluster.controllers import Controllers, ready_pods
 from tests.kubernetes.cluster.faults import Faults
 from tests.kubernetes.cluster.objects import KINDS, Key, Object
@@ -26,7 +26,7 @@ class Cluster:
     """Entered, it has the objects it was given, and their pods; left, it is gone."""
 
     def __init__(
-        self, environments: Mapping[str, list[Object]], home: Path, secrets: Secrets, roles: Mapping[str, Object]
+        self, environments: Mapping[str, list[Object]], home: Path, secrets: dict[str, dict[str, str]], roles: Mapping[str, Object]
     ) -> None:
         """`environments` by namespace; `roles` say what whoever calls may do there."""
         self.faults = Faults()

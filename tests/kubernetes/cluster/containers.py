@@ -13,7 +13,7 @@ from tests.kubernetes.cluster.objects import Object
 
 ROOT = Path(__file__).parents[3]
 
-Secrets = Mapping[str, Mapping[str, str]]
+
 
 
 class Image(NamedTuple):
@@ -44,8 +44,8 @@ class Image(NamedTuple):
 class Containers:
     """Starts them. What is broken about an image is said by its tag."""
 
-    def __init__(self, secrets: Secrets, home: Path) -> None:
-        self._secrets, self._home = secrets, home
+    def __init__(self, secrets: dict[str, dict[str, str]], home: Path) -> None:
+        self.secrets, self._home = secrets, home
         self.broken: set[str] = set()
         """Tags of images whose program fails."""
 
@@ -78,6 +78,6 @@ class Containers:
             wanted = each.get("valueFrom", {}).get("secretKeyRef")
             if wanted is None:
                 found[each["name"]] = each["value"]
-            elif not wanted.get("optional") or wanted["name"] in self._secrets:
-                found[each["name"]] = self._secrets[wanted["name"]][wanted["key"]]
+            elif not wanted.get("optional") or wanted["name"] in self.secrets:
+                found[each["name"]] = self.secrets[wanted["name"]][wanted["key"]]
         return found
