@@ -54,9 +54,9 @@ found=$(sql <<< 'SELECT current_database(), pg_database_size(current_database())
 read -r database expected <<< "$found"
 name=backup-$database-$(date -u +%Y%m%d-%H%M%S).dump
 key=$ENVIRONMENT/$name
-taken=$(s3 s3api list-objects-v2 --bucket "$BUCKET" --prefix "$key" --query KeyCount --output text) ||
+taken=$(s3 s3api list-objects-v2 --bucket "$BUCKET" --prefix "$key" --query 'Contents[].Key' --output text) ||
     fail "$FAILED" "the bucket $BUCKET cannot be reached"
-[[ $taken == 0 ]] || fail "$FAILED" "there is a $name already"
+[[ $taken == None ]] || fail "$FAILED" "there is a $name already"
 only_told "back $database up to s3://$BUCKET/$key" && exit 0
 
 say "dumping $database"

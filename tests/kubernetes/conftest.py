@@ -5,7 +5,7 @@ import os
 import subprocess
 import sys
 import uuid
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from datetime import UTC, datetime
 from pathlib import Path
@@ -20,9 +20,9 @@ from tests.conftest import create_database
 from tests.http.process import Service
 from tests.kubernetes.cluster.cluster import Cluster
 from tests.kubernetes.kubectl import folder
+from tests.kubernetes.manifests import COLOURS, ENVIRONMENTS, environment, named
 from tests.kubernetes.pushgateway import Pushgateway
 from tests.kubernetes.s3 import ACCOUNT, Storage
-from tests.kubernetes.manifests import COLOURS, ENVIRONMENTS, environment, named
 
 SCRIPTS = Path(__file__).parents[2] / "deployment" / "scripts"
 SECONDS = 90
@@ -66,7 +66,9 @@ async def _token(url: str) -> str:
     database = Database(url=url)
     await database.open()
     scopes = frozenset({"read", "write", "erase"})
-    made = await Identities(database).create_token("default", "smoke", scopes, datetime(2100, 1, 1, tzinfo=UTC))
+    made = await Identities(database).create_token(
+        "default", "smoke", scopes, datetime(2100, 1, 1, tzinfo=UTC)
+    )
     await database.close()
     return made.text
 

@@ -23,10 +23,15 @@ ACCOUNT = {
     "AWS_SECRET_ACCESS_KEY": "any",
     "AWS_DEFAULT_REGION": "us-east-1",
     "AWS_MAX_ATTEMPTS": "1",
-    # moto gives a copied object the checksum of its parts, which it has not. The scripts compare one of their own.
+    # moto gives a copied object a checksum that it has not. The scripts compare one of their own.
     "AWS_RESPONSE_CHECKSUM_VALIDATION": "when_required",
 }
-OWNER = "AWS4-HMAC-SHA256 Credential=any/20260101/us-east-1/s3/aws4_request, SignedHeaders=host, Signature=any"
+SCOPE = "any/20260101/us-east-1/s3/aws4_request"
+HEADERS = {
+    "Authorization": f"AWS4-HMAC-SHA256 Credential={SCOPE}, SignedHeaders=host, Signature=any",
+    # Or what is sent is taken for a form.
+    "Content-Type": "application/octet-stream",
+}
 BUCKET = "mcp-demo-backups"
 NAMESPACE = "{http://s3.amazonaws.com/doc/2006-03-01/}"
 
@@ -37,7 +42,7 @@ class Storage:
     def __init__(self) -> None:
         self.faults: list[Fault] = []
         self.spoiled = ""
-        """Objects whose key has this in it are given out with a byte changed."""
+        """Objects whose path ends like this are given out with a byte changed."""
         self._port = ports.free("127.0.0.1", 0)
         silent = {"stdin": subprocess.DEVNULL, "stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
         address = ("-H", "127.0.0.1", "-p", str(self._port))
@@ -66,7 +71,7 @@ class Storage:
         self._ask("POST", "moto-api/reset")
         self._ask("PUT", BUCKET)
 
-    def keys(self) -> list[str]:
+    def every(self) -> list[str]:
         whole = ElementTree.fromstring(self._ask("GET", f"{BUCKET}?list-type=2"))
         return [found.text or "" for found in whole.iter(f"{NAMESPACE}Key")]
 
@@ -81,7 +86,7 @@ class Storage:
 
     def _ask(self, method: str, path: str, content: bytes | None = None) -> bytes:
         url = f"http://127.0.0.1:{self._port}/{path}"
-        request = urllib.request.Request(url, data=content, method=method, headers={"Authorization": OWNER})
+        request = urllib.request.Request(url, data=content, method=method, headers=HEADERS)
         with urllib.request.urlopen(request) as answer:
             return bytes(answer.read())
 
@@ -112,9 +117,11 @@ class Storage:
         body = await request.read()
         async with self._session.request(request.method, url, headers=request.headers, data=body) as answer:
             content = await answer.read()
-            if self.spoiled and request.method == "GET" and self.spoiled in request.path:
+            if self.spoiled and request.method == "GET" and request.path.endswith(self.spoiled):
                 content = content[:-1] + bytes([content[-1] ^ 1])
-            headers = {k: v for k, v in answer.headers.items() if k not in ("Transfer-Encoding", "Connection")}
+            headers = {
+                k: v for k, v in answer.headers.items() if k not in ("Transfer-Encoding", "Connection")
+            }
             return web.Response(status=answer.status, headers=headers, body=content)
 
     def _await(self, coroutine):  # type: ignore[no-untyped-def]

@@ -35,7 +35,9 @@ def assert_served_by(cluster: Cluster, wanted: str) -> None:
     assert f'"revision":"{wanted}"' in answers(cluster)
 
 
-def test_callers_go_to_the_other_colour_and_the_preview_to_the_old_one(cluster: Cluster, serving: Run) -> None:
+def test_callers_go_to_the_other_colour_and_the_preview_to_the_old_one(
+    cluster: Cluster, serving: Run
+) -> None:
     assert_served_by(cluster, "blue")
     done = serving("cutover.sh", *TO_GREEN, "--expect", "0.1.0")
     assert done.code == 0
@@ -66,7 +68,9 @@ def test_a_rollback_goes_back_and_a_second_one_does_not_go_forward(cluster: Clus
 
 
 @pytest.mark.parametrize("script", [("cutover.sh", *TO_GREEN), ("rollback.sh", *ROLLBACK)])
-def test_what_is_only_to_be_told_changes_nothing(cluster: Cluster, serving: Run, script: tuple[str, ...]) -> None:
+def test_what_is_only_to_be_told_changes_nothing(
+    cluster: Cluster, serving: Run, script: tuple[str, ...]
+) -> None:
     done = serving(*script, "--dry-run")
     assert (done.code, cluster.changes) == (0, [])
     assert "would turn mcp-backend from blue to green" in done.said.replace("and turn", "would turn")
@@ -156,7 +160,6 @@ def test_a_change_whose_answer_is_lost_is_found_to_be_done(cluster: Cluster, ser
 def test_two_operators_do_not_cross(cluster: Cluster, serving: Run) -> None:
     """Another changes the service while this one looks at the new colour."""
 
-
     def label(service: dict) -> None:  # type: ignore[type-arg]
         service["metadata"]["labels"]["seen"] = "yes"
 
@@ -193,7 +196,9 @@ def test_callers_are_sent_back_when_the_new_colour_has_no_endpoints(cluster: Clu
     assert_served_by(cluster, "blue")
 
 
-def test_callers_are_sent_back_when_another_answers_than_the_new_colour(cluster: Cluster, serving: Run) -> None:
+def test_callers_are_sent_back_when_another_answers_than_the_new_colour(
+    cluster: Cluster, serving: Run
+) -> None:
     port = cluster.services[PRODUCTION, "mcp-backend-preview"]
     done = serving("cutover.sh", *TO_GREEN, "--url", f"http://127.0.0.1:{port}", VERIFY_SECONDS="1")
     assert done.code == 0
@@ -222,7 +227,9 @@ def test_a_preview_that_cannot_be_turned_is_put_right_the_next_time(cluster: Clu
     assert colour(cluster, "mcp-backend-preview") == "blue"
 
 
-def test_a_colour_that_was_scaled_to_nothing_is_started_only_if_asked_for(cluster: Cluster, serving: Run) -> None:
+def test_a_colour_that_was_scaled_to_nothing_is_started_only_if_asked_for(
+    cluster: Cluster, serving: Run
+) -> None:
     gone(cluster)
     done = serving("rollback.sh", *ROLLBACK)
     assert done.code == 3
@@ -237,7 +244,11 @@ def test_a_colour_that_was_scaled_to_nothing_is_started_only_if_asked_for(cluste
     [
         (unready, 3, "mcp-backend-green is not ready; blue serves"),
         (lambda it: it.faults.requests.append(Fault(TURNING, times=9)), 1, "blue serves"),
-        (lambda it: it.faults.requests.append(Fault("GET .*/services/mcp-backend", times=9)), 1, "cannot be read"),
+        (
+            lambda it: it.faults.requests.append(Fault("GET .*/services/mcp-backend", times=9)),
+            1,
+            "cannot be read",
+        ),
     ],
 )
 def test_a_rollback_that_fails_leaves_who_serves(
@@ -251,14 +262,16 @@ def test_a_rollback_that_fails_leaves_who_serves(
     assert_served_by(cluster, "blue")
 
 
-def test_a_rollback_stays_where_it_went_though_callers_are_not_answered(cluster: Cluster, serving: Run) -> None:
+def test_a_rollback_stays_where_it_went_though_callers_are_not_answered(
+    cluster: Cluster, serving: Run
+) -> None:
     done = serving("rollback.sh", *ROLLBACK, "--url", "http://127.0.0.1:9", VERIFY_SECONDS="1")
     assert done.code == 1
     assert "green serves as it was asked to, but http://127.0.0.1:9/health does not answer well" in done.said
     assert_served_by(cluster, "green")
 
 
-# Where there is one set of servers ------------------------------------------------------------------------------------
+# Where there is one set of servers
 
 STAGING = ("-n", "staging", "-d", "mcp-backend")
 

@@ -1,1 +1,1 @@
-"""A cluster for one machine: what kubectl and the scripts see of one, with processes for pods, and faults to order."""
+"""What kubectl and the scripts see of a cluster: processes are its pods, and faults can be ordered."""

@@ -97,10 +97,14 @@ class Api:
         about = request.match_info
         if "plural" not in about:
             return
-        subresource = request.path.rpartition("/")[2] if request.path.endswith(("/exec", "/log", "/scale")) else ""
+        subresource = (
+            request.path.rpartition("/")[2] if request.path.endswith(("/exec", "/log", "/scale")) else ""
+        )
         resource = about["plural"] + (f"/{subresource}" if subresource else "")
         namespace, name = about.get("namespace", ""), about.get("name", "")
-        verb = {"POST": "create", "PUT": "update", "PATCH": "patch", "DELETE": "delete"}.get(request.method, "get")
+        verb = {"POST": "create", "PUT": "update", "PATCH": "patch", "DELETE": "delete"}.get(
+            request.method, "get"
+        )
         if verb == "get" and not name:
             verb = "watch" if _true(request, "watch") else "list"
             selected = request.query.get("fieldSelector", "").partition("metadata.name=")[2]
@@ -109,9 +113,11 @@ class Api:
         if allowed is not None and not any(
             rule.allows(verb, about.get("group", ""), resource, name) for rule in allowed
         ):
-            raise Refused(403, "Forbidden", f'{resource} "{name}" is forbidden: the deployer may not {verb} it')
+            raise Refused(
+                403, "Forbidden", f'{resource} "{name}" is forbidden: the deployer may not {verb} it'
+            )
 
-    # Discovery ---------------------------------------------------------------------------------------------------
+    # Discovery
 
     async def _version(self, _: web.Request) -> web.Response:
         return web.json_response({"major": "1", "minor": "32", "gitVersion": "v1.32.0"})
@@ -137,7 +143,9 @@ class Api:
 
     async def _descriptions(self, _: web.Request) -> web.Response:
         paths = {_root(group) for group in {kind.group for kind in KINDS.values()}}
-        return web.json_response({"paths": {path: {"serverRelativeURL": f"/openapi/v3/{path}"} for path in paths}})
+        return web.json_response(
+            {"paths": {path: {"serverRelativeURL": f"/openapi/v3/{path}"} for path in paths}}
+        )
 
     async def _description(self, request: web.Request) -> web.Response:
         """No more than that fields are checked here: kubectl then leaves it to us."""
@@ -158,7 +166,7 @@ class Api:
         described = {"openapi": "3.0.0", "info": {"title": "", "version": ""}, "paths": paths}
         return web.json_response(described)
 
-    # Objects -----------------------------------------------------------------------------------------------------
+    # Objects
 
     async def _list(self, request: web.Request) -> web.StreamResponse:
         kind, matches = self._kind(request), _matching(request.query)
@@ -244,7 +252,7 @@ class Api:
         about = request.match_info
         return Key(self._kind(request).plural, about["namespace"], about["name"])
 
-    # Commands in pods --------------------------------------------------------------------------------------------
+    # Commands in pods
 
     async def _exec(self, request: web.Request) -> web.StreamResponse:
         pod = self._objects.get(self._key(request))
@@ -255,7 +263,7 @@ class Api:
         command = request.query.getall("command")
         fault = self._faults.of_command(" ".join(command))
         if fault and not fault.after and fault.code is not None:
-            command = ["sh", "-c", f"echo told to fail >&2; exit {fault.code}"]
+            command = ["sh", "-c", f"echo told to fail >&2; cat > /dev/null; exit {fault.code}"]
         process = await self._containers.start(Image.of(container), container, command)
         try:
             await self._attend(socket, process, fault, reads=_true(request, "stdin"))

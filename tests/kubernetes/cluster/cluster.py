@@ -26,7 +26,11 @@ class Cluster:
     """Entered, it has the objects it was given, and their pods; left, it is gone."""
 
     def __init__(
-        self, environments: Mapping[str, list[Object]], home: Path, secrets: dict[str, dict[str, str]], roles: Mapping[str, Object]
+        self,
+        environments: Mapping[str, list[Object]],
+        home: Path,
+        secrets: dict[str, dict[str, str]],
+        roles: Mapping[str, Object],
     ) -> None:
         """`environments` by namespace; `roles` say what whoever calls may do there."""
         self.faults = Faults()
@@ -50,7 +54,7 @@ class Cluster:
         self._thread.join()
         self._loop.close()
 
-    # What a test asks, and orders ----------------------------------------------------------------------------------
+    # What a test asks, and orders
 
     def get(self, plural: str, namespace: str, name: str) -> Object:
         return self._do(lambda: self._controllers.objects.get(Key(plural, namespace, name)))
@@ -104,7 +108,7 @@ class Cluster:
         path.write_text(json.dumps(written), encoding="utf-8")
         return path
 
-    # Its life ------------------------------------------------------------------------------------------------------
+    # Its life
 
     async def _start(self) -> None:
         self._controllers = Controllers(self.containers)

@@ -52,9 +52,7 @@ class Controllers:
         name, namespace = deployment["metadata"]["name"], deployment["metadata"]["namespace"]
         wanted = deployment["spec"].setdefault("replicas", 1)
         fresh = self._replicas(deployment)
-        pods = self.objects.list(
-            "pods", namespace, selecting(deployment["spec"]["selector"]["matchLabels"])
-        )
+        pods = self.objects.list("pods", namespace, selecting(deployment["spec"]["selector"]["matchLabels"]))
         new = [pod for pod in pods if _owner(pod) == fresh["metadata"]["uid"]]
         old = [pod for pod in pods if pod not in new]
         for pod in new[wanted:]:
@@ -83,7 +81,11 @@ class Controllers:
             template["metadata"]["labels"]["pod-template-hash"] = digest
             labels = template["metadata"]["labels"]
             made = {
-                "metadata": {"name": key.name, "labels": labels, "ownerReferences": controlled_by(deployment)},
+                "metadata": {
+                    "name": key.name,
+                    "labels": labels,
+                    "ownerReferences": controlled_by(deployment),
+                },
                 "spec": {"selector": {"matchLabels": labels}, "template": template, "replicas": 0},
             }
             made["metadata"]["annotations"] = {REVISION: str(newest + 1)}
@@ -154,7 +156,9 @@ class Controllers:
         subsets = [{"addresses": addresses, "ports": ports}] if addresses else []
         key = Key("endpoints", metadata["namespace"], metadata["name"])
         if key not in self.objects:
-            self.objects.create("endpoints", key.namespace, {"metadata": {"name": key.name}, "subsets": subsets})
+            self.objects.create(
+                "endpoints", key.namespace, {"metadata": {"name": key.name}, "subsets": subsets}
+            )
         self.objects.update(key, self.objects.get(key) | {"subsets": subsets})
 
     async def _work(self, job: Object) -> None:
@@ -171,7 +175,9 @@ class Controllers:
             pod["status"]["phase"] = "Failed" if code else "Succeeded"
             self.objects.update(key_of("pods", pod), self._set_ready(pod, False))
             if code == 0:
-                self._set_status(key, {"succeeded": 1, "failed": failed, "conditions": _condition("Complete")})
+                self._set_status(
+                    key, {"succeeded": 1, "failed": failed, "conditions": _condition("Complete")}
+                )
                 return
         condition = _condition("Failed", reason="BackoffLimitExceeded")
         self._set_status(key, {"failed": failed + 1, "conditions": condition})

@@ -119,15 +119,16 @@ class Objects:
 
     async def watch(self, plural: str, since: int, matches: Callable[[Event], bool]) -> AsyncIterator[Event]:
         """What happens after that version, and what has happened since."""
-        at = 0
+        heard = 0
         while True:
-            while at < len(self._events):
-                event = self._events[at]
-                at += 1
+            fresh = self._events[heard:]
+            heard += len(fresh)
+            for event in fresh:
                 if event.version > since and event.plural == plural and matches(event):
                     yield event
             async with self._news:
-                await self._news.wait_for(lambda: at < len(self._events))
+                while heard == len(self._events):
+                    await self._news.wait()
 
     def _put(self, key: Key, made: Object, event: str) -> None:
         made["metadata"]["resourceVersion"] = str(self._version + 1)
@@ -148,7 +149,9 @@ class Objects:
 
     def _owned(self, uid: str) -> Iterator[Key]:
         for key, each in list(self._objects.items()):
-            if key in self._objects and uid in {o["uid"] for o in each["metadata"].get("ownerReferences", ())}:
+            if key in self._objects and uid in {
+                o["uid"] for o in each["metadata"].get("ownerReferences", ())
+            }:
                 yield key
 
 

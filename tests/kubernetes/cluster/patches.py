@@ -87,7 +87,9 @@ def _stepped(value: Any, step: dict[str, Any]) -> Any:
 
 
 def _invalid(message: str) -> Refused:
-    return Refused(422, "Invalid", f"the server rejected our request due to an error in our request: {message}")
+    return Refused(
+        422, "Invalid", f"the server rejected our request due to an error in our request: {message}"
+    )
 
 
 APPLY: dict[str, Callable[[Any, Any], Any]] = {
