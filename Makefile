@@ -79,7 +79,7 @@ test-bundle: .venv/developing $(BUNDLE)/node_modules/installed ## Pack the bundl
 	$(BIN)/python -m pytest -m bundle tests/distribution
 
 test-kubernetes: .venv/operating $(KUBECTL)/node_modules/installed ## Check the manifests, and run the scripts against a local API server (needs npm)
-	$(BIN)/python -m pytest -n 3 --dist worksteal -m kubernetes tests/kubernetes
+	$(BIN)/python -m pytest -n 3 --dist loadgroup -m kubernetes tests/kubernetes
 
 bundle: .venv/installed $(BUNDLE)/node_modules/installed ## Pack dist/mcp-rag.mcpb, for hosts that install servers by a click (needs node)
 	$(BIN)/python -m deploy.bundle dist/mcp-rag.mcpb

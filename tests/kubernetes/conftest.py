@@ -100,11 +100,14 @@ def cluster(database_url: str, tmp_path: Path) -> Iterator[Cluster]:
         yield made
 
 
-@pytest.fixture
-def run(cluster: Cluster, tmp_path: Path) -> Run:
-    """Runs a script, patient for a moment only."""
+Start = Callable[..., "subprocess.Popen[str]"]
 
-    def started(script: str, *arguments: str, **environment: str) -> Done:
+
+@pytest.fixture
+def start(cluster: Cluster, tmp_path: Path) -> Start:
+    """Starts a script, patient for a moment only."""
+
+    def started(script: str, *arguments: str, **environment: str) -> "subprocess.Popen[str]":
         programs = [folder(), Path(sys.executable).parent, "/usr/local/bin", "/usr/bin", "/bin"]
         settings = {
             "PATH": os.pathsep.join(map(str, programs)),
@@ -115,30 +118,45 @@ def run(cluster: Cluster, tmp_path: Path) -> Run:
             "ROLLOUT_SECONDS": "2",
             "VERIFY_SECONDS": "2",
         }
-        done = subprocess.run(
+        return subprocess.Popen(
             [SCRIPTS / script, *arguments],
             env=settings | environment,
             stdin=subprocess.DEVNULL,
-            capture_output=True,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
             text=True,
-            timeout=SECONDS,
         )
-        print(done.stderr)
-        return Done(done.returncode, done.stdout, done.stderr)
 
     return started
 
 
 @pytest.fixture
-def serving(cluster: Cluster, colours: Colours, run: Run) -> Run:
-    """As `run`, where both colours of production are real, and reached by its services."""
+def run(start: Start) -> Run:
+    """Runs a script to its end."""
+    return lambda script, *arguments, **environment: ended(start(script, *arguments, **environment))
+
+
+def ended(script: "subprocess.Popen[str]") -> Done:
+    out, said = script.communicate(timeout=SECONDS)
+    print(said)
+    return Done(script.returncode, out, said)
+
+
+@pytest.fixture
+def addresses(cluster: Cluster, colours: Colours) -> dict[str, str]:
+    """Where both colours of production are reached, which are real, by its services."""
     cluster.processes |= colours.ports
     cluster.processes[""] = colours.ports["blue"]
-    addresses = {
+    return {
         "SERVICE_URL": f"http://127.0.0.1:{cluster.services['production', 'mcp-backend']}",
         "PREVIEW_URL": f"http://127.0.0.1:{cluster.services['production', 'mcp-backend-preview']}",
         "API_TOKEN": colours.token,
     }
+
+
+@pytest.fixture
+def serving(addresses: dict[str, str], run: Run) -> Run:
+    """As `run`, where they are."""
     return lambda script, *arguments, **environment: run(script, *arguments, **addresses | environment)
 
 

@@ -10,7 +10,8 @@ import pytest
 from tests.kubernetes.cluster.cluster import Cluster
 from tests.kubernetes.conftest import SCRIPTS, Colours, Run
 
-pytestmark = pytest.mark.kubernetes
+# In one process: they share two servers, which take long to start.
+pytestmark = [pytest.mark.kubernetes, pytest.mark.xdist_group("colours")]
 
 CALLED = (
     "backup.sh",

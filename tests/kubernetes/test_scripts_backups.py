@@ -176,7 +176,7 @@ def test_who_may_not_see_all_rows_makes_no_backup(filled: str, keeping: Run, sto
     ask(filled, "GRANT SELECT ON ALL TABLES IN SCHEMA public TO narrow")
     ask(filled, f"ALTER ROLE postgres IN DATABASE {database} SET role = narrow")
     done = keeping(*BACKUP)
-    ask(filled, f"ALTER ROLE postgres IN DATABASE {database} RESET role")
+    ask(of_database(filled, "postgres"), f"ALTER ROLE postgres IN DATABASE {database} RESET role")
     ask(filled, "DROP OWNED BY narrow")
     ask(filled, "DROP ROLE narrow")
     assert (done.code, storage.every()) == (1, [])

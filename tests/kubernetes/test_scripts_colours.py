@@ -8,9 +8,11 @@ import pytest
 
 from tests.kubernetes.cluster.cluster import Cluster
 from tests.kubernetes.cluster.faults import Fault
-from tests.kubernetes.conftest import Run
+from tests.kubernetes.conftest import Run, Start, ended
+from tests.resident.household import eventually
 
-pytestmark = pytest.mark.kubernetes
+# In one process: they share two servers, which take long to start.
+pytestmark = [pytest.mark.kubernetes, pytest.mark.xdist_group("colours")]
 
 PRODUCTION = "production"
 TURNING = "PATCH .*/services/mcp-backend(\\?|$)"
@@ -206,6 +208,19 @@ def test_callers_are_sent_back_when_another_answers_than_the_new_colour(
     assert elsewhere.code == 4
     assert "http://127.0.0.1:9 does not answer as blue does" in elsewhere.said
     assert_served_by(cluster, "green")
+
+
+def test_who_is_told_to_stop_between_turn_and_proof_sends_callers_back(
+    cluster: Cluster, start: Start, addresses: dict[str, str]
+) -> None:
+    nowhere = addresses | {"SERVICE_URL": "http://127.0.0.1:9", "VERIFY_SECONDS": "60"}
+    script = start("cutover.sh", *TO_GREEN, **nowhere)
+    eventually(lambda: colour(cluster) == "green")
+    script.terminate()
+    done = ended(script)
+    assert done.code == 4
+    assert "blue serves, as before" in done.said
+    assert_served_by(cluster, "blue")
 
 
 def test_when_nothing_can_be_read_after_the_turn_a_person_is_told(cluster: Cluster, serving: Run) -> None:
