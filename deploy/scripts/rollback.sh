@@ -4,7 +4,7 @@
 #   rollback.sh -n NAMESPACE -d DEPLOYMENT [--to blue|green] [--scale] [--url URL] [--dry-run]
 #
 # Where there are two colours, callers are sent to the one that served before the last cutover (or to the other, where
-# no cutover is on record), once it is seen to be ready. If it has no pods any more, it is refused, or with --scale they are
+# no cutover is on record), once it is seen to be ready. If it has no pods any more, it is refused; with --scale they are
 # started first. Elsewhere the deployment's previous revision is rolled out; pods that serve stay until others do.
 # Whoever calls it twice does not go forward again: what is rolled back already is left alone.
 #
