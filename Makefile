@@ -33,6 +33,11 @@ help: ## Show what there is
 	$(QUIETLY) $(BIN)/python -m pip install --quiet --disable-pip-version-check --group dev --editable .
 	@touch $@
 
+# What the scripts' tests need beside: a client of S3, and a server for it.
+.venv/operating: .venv/developing
+	$(QUIETLY) $(BIN)/python -m pip install --quiet --disable-pip-version-check --group kubernetes
+	@touch $@
+
 # The torch provider in a place of its own, so that the product and its tests never see torch by accident.
 .venv-torch/installed: pyproject.toml
 	$(PYTHON) -m venv .venv-torch
@@ -84,8 +89,8 @@ test-bundle: .venv/developing $(BUNDLE)/node_modules/installed ## Pack the bundl
 test-image: .venv/developing ## Build the image and run it as it is to be run (needs buildah, podman and mmdebstrap, and root)
 	BASE=$(BASE) $(BIN)/python -m pytest -s -m image tests/deploy
 
-test-kubernetes: .venv/developing $(KUBECTL)/node_modules/installed ## Render and check the manifests (needs npm)
-	$(BIN)/python -m pytest -m kubernetes tests/kubernetes
+test-kubernetes: .venv/operating $(KUBECTL)/node_modules/installed ## Check the manifests, and run the scripts against a local API server (needs npm)
+	$(BIN)/python -m pytest -n 3 --dist loadgroup -m kubernetes tests/kubernetes
 
 bundle: .venv/installed $(BUNDLE)/node_modules/installed ## Pack dist/mcp-rag.mcpb, for hosts that install servers by a click (needs node)
 	$(BIN)/python -m deploy.bundle dist/mcp-rag.mcpb

@@ -19,6 +19,11 @@ def _binary() -> Path:
     return binary
 
 
+def folder() -> Path:
+    """What a PATH must have for it to be found."""
+    return _binary().parent
+
+
 def kubectl(*arguments: str | Path) -> str:
     done = subprocess.run(
         [_binary(), *arguments], stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=60
