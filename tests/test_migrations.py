@@ -97,29 +97,54 @@ async def test_two_migrators_at_once_both_succeed(new_url: str) -> None:
     ]
     said = [(await run.communicate())[1] for run in runs]
     assert [run.returncode for run in runs] == [0, 0], said
-    assert await schema.revision(new_url) == schema.REVISION
+    assert await schema.state(new_url) == schema.State(schema.REVISION)
 
 
 async def test_a_new_external_database_is_migrated_by_the_first_who_opens_it(new_url: str) -> None:
-    assert await schema.revision(new_url) is None
+    assert await schema.state(new_url) is None
     database = Database(url=new_url)
     await database.open()
     await database.close()
-    assert await schema.revision(new_url) == schema.REVISION
+    assert await schema.state(new_url) == schema.State(schema.REVISION)
 
 
-@pytest.mark.parametrize("revision", ["0000", "9999"])
-async def test_an_external_database_of_another_version_is_refused_and_left_alone(
-    database_url: str, owner: asyncpg.Connection, revision: str
+async def test_an_external_database_of_an_earlier_version_is_refused_and_left_alone(
+    database_url: str, owner: asyncpg.Connection
 ) -> None:
-    await owner.execute("UPDATE alembic_version SET version_num = $1", revision)
+    await owner.execute("UPDATE alembic_version SET version_num = '0000'")
     with pytest.raises(errors.SchemaOutdated) as caught:
         await Database(url=database_url).open()
-    assert (
-        caught.value.cause == f"The database is at revision {revision}, this version needs {schema.REVISION}."
-    )
+    assert caught.value.cause == f"The database is at revision 0000, this version needs {schema.REVISION}."
     assert "mcp-rag migrate" in caught.value.remedy
-    assert await schema.revision(database_url) == revision
+    assert await schema.state(database_url) == schema.State("0000")
+
+
+async def test_a_version_goes_on_with_a_later_schema_until_that_takes_something_away(
+    database_url: str, owner: asyncpg.Connection
+) -> None:
+    await owner.execute("UPDATE alembic_version SET version_num = '9998'")
+    for oldest in (None, schema.REVISION):
+        await _serves(owner, oldest)
+        database = Database(url=database_url)
+        await database.open()
+        await database.close()
+        await schema.migrate(database_url)
+        assert await schema.state(database_url) == schema.State("9998", oldest)
+
+    await _serves(owner, "9997")
+    for use in (Database(url=database_url).open, lambda: schema.migrate(database_url)):
+        with pytest.raises(errors.SchemaOutdated) as caught:
+            await use()
+        assert f"9998, which serves versions of 9997 and later; this one is of {schema.REVISION}" in str(
+            caught.value
+        )
+        assert "later one" in caught.value.remedy
+
+
+async def _serves(owner: asyncpg.Connection, oldest: str | None) -> None:
+    """As a revision says it."""
+    said = "NULL" if oldest is None else f"'{oldest}'"
+    await owner.execute(f"COMMENT ON TABLE alembic_version IS {said}")
 
 
 async def test_a_role_that_may_not_make_tables_is_told_what_the_database_refused(

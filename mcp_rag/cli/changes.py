@@ -187,9 +187,10 @@ async def _migrated(settings: Settings) -> Migrated:
         with output.waiting("Making the index"):
             dimensions = await _dimensions(settings)
             await schema.index_vectors(database.owner_url, dimensions)
+        found = await schema.state(database.owner_url) or schema.State(schema.REVISION)
     finally:
         await database.close()
-    return Migrated(revision=schema.REVISION, dimensions=dimensions)
+    return Migrated(revision=found.revision, dimensions=dimensions)
 
 
 async def _dimensions(settings: Settings) -> int:

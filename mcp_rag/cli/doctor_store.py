@@ -128,11 +128,11 @@ async def _server(database: Database) -> list[Check]:
             role = await connection.fetchrow(ROLE, APPLICATION_ROLE)
         finally:
             await connection.close()
-    revision = await schema.revision(database.owner_url)
+    stored = await schema.state(database.owner_url)
     checks = [_version(found), _pgvector(found["pgvector"])]
-    if revision is not None:
+    if stored is not None:
         checks.append(_row_security(unprotected, role))
-    return [*checks, _schema(revision)]
+    return [*checks, _schema(stored)]
 
 
 def _version(found: Any) -> Check:
@@ -150,14 +150,10 @@ def _pgvector(version: str | None) -> Check:
     return fine("pgvector", version)
 
 
-def _schema(revision: str | None) -> Check:
-    if revision == schema.REVISION:
-        return fine("Schema", f"revision {revision}")
-    if revision is None:
+def _schema(found: schema.State | None) -> Check:
+    if found is None:
         return skipped("Schema", "none yet; the first use of the database, or `mcp-rag migrate`, makes it")
-    return failed(
-        "Schema", SchemaOutdated(f"It is at revision {revision}; this version needs {schema.REVISION}.")
-    )
+    return fine("Schema", f"revision {found.revision}") if found.suits else failed("Schema", found.refusal())
 
 
 def _row_security(unprotected: list[str], role: Any) -> Check:

@@ -13,7 +13,6 @@ from starlette.routing import Route
 from mcp_rag.errors import SchemaOutdated, StoreError
 from mcp_rag.models import Frozen
 from mcp_rag.ports import Cache
-from mcp_rag.postgres import schema
 from mcp_rag.postgres.aside import Probe
 from mcp_rag.rag import Rag
 
@@ -128,7 +127,7 @@ class Vitals:
     async def _stored(self) -> dict[str, Part]:
         begun = time.perf_counter()
         try:
-            found = await self._probe.revision()
+            found = await self._probe.schema()
         except SchemaOutdated as error:
             return {"database": Part(state="ok", ms=_since(begun)), "schema": _outdated(error)}
         except StoreError as error:
@@ -136,10 +135,9 @@ class Vitals:
             down = Part(state="down", ms=_since(begun), detail=type(error)().cause)
             return {"database": down, "schema": Part(state="unknown")}
         answered = Part(state="ok", ms=_since(begun))
-        if found != schema.REVISION:
-            behind = SchemaOutdated(f"It is at {found}, this version needs {schema.REVISION}.")
-            return {"database": answered, "schema": _outdated(behind)}
-        return {"database": answered, "schema": Part(state="ok", detail=found)}
+        if not found.suits:
+            return {"database": answered, "schema": _outdated(found.refusal())}
+        return {"database": answered, "schema": Part(state="ok", detail=found.revision)}
 
     async def _kept(self) -> dict[str, Part]:
         if self._cache is None:

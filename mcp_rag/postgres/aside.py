@@ -14,6 +14,7 @@ from mcp_rag.models import BacklogState, TenantUsage
 from mcp_rag.postgres.database import APPLICATION_ROLE
 from mcp_rag.postgres.failures import translated
 from mcp_rag.postgres.queries import sql
+from mcp_rag.postgres.schema import State
 from mcp_rag.postgres.store import MOST_TRIES
 
 
@@ -65,14 +66,12 @@ class Probe(Aside):
     patience = 2.0
     session: ClassVar = {"application_name": "mcp-rag health"}
 
-    async def revision(self) -> str:
-        """The revision of the schema.
-
-        Raises:
-            StoreUnavailable: the database does not answer.
-            SchemaOutdated: it has no schema yet.
+    async def schema(self) -> State:
+        """Raises:
+        StoreUnavailable: the database does not answer.
+        SchemaOutdated: it has no schema yet.
         """
-        return str((await self._row("schema_revision"))[0])
+        return State(*await self._row("schema_revision"))
 
 
 class Tally(Aside):

@@ -3,6 +3,7 @@
 import asyncio
 from importlib.resources import files
 from pathlib import Path
+from typing import NamedTuple
 
 import asyncpg
 
@@ -20,13 +21,40 @@ def config_file() -> Path:
     return Path(str(files("mcp_rag.postgres.migrations"))) / "alembic.ini"
 
 
-async def revision(url: str) -> str | None:
-    """The revision a database is at, or None when it has never been migrated."""
+class State(NamedTuple):
+    """Which schema a database has. Revisions add: versions go on with later ones than they know.
+
+    So an old version serves while a new one is deployed. A revision that takes away what earlier versions use
+    says so, in the comment on alembic_version.
+    """
+
+    revision: str
+    oldest: str | None = None
+    """The oldest revision whose versions it serves, where it does not serve all before it."""
+
+    @property
+    def suits(self) -> bool:
+        """Whether this version can work on it."""
+        return self.revision >= REVISION >= (self.oldest or "")
+
+    def refusal(self) -> SchemaOutdated:
+        """What to say where it does not suit."""
+        where = f"The database is at revision {self.revision}"
+        if self.revision < REVISION:
+            return SchemaOutdated(f"{where}, this version needs {REVISION}.")
+        return SchemaOutdated(
+            f"{where}, which serves versions of {self.oldest} and later; this one is of {REVISION}.",
+            remedy="Use the version of mcp-rag that migrated it, or a later one.",
+        )
+
+
+async def state(url: str) -> State | None:
+    """None when it has never been migrated."""
     with translated():
         connection = await asyncpg.connect(url)
         try:
-            found: str | None = await connection.fetchval(sql("schema_revision"))
-            return found
+            found = await connection.fetchrow(sql("schema_revision"))
+            return State(*found) if found else None
         except asyncpg.UndefinedTableError:
             return None
         finally:
@@ -34,12 +62,18 @@ async def revision(url: str) -> str | None:
 
 
 async def migrate(owner_url: str) -> None:
-    """Upgrade to `REVISION`. Several processes may try at once: they wait for one another.
+    """Upgrade to `REVISION`; leave what is later. Who else tries at the same time waits.
 
     Raises:
+        SchemaOutdated: it is later, and does not serve this version.
         ExtensionMissing: the server has no pgvector, or one that is too old.
         StoreUnavailable: the server cannot be reached.
     """
+    found = await state(owner_url)
+    if found is not None and found.revision > REVISION:
+        if not found.suits:
+            raise found.refusal()
+        return
     await _check_extension(owner_url)
     with translated():
         await asyncio.to_thread(_upgrade, owner_url)
@@ -49,13 +83,13 @@ async def prepare(url: str, owner_url: str, *, always: bool) -> None:
     """Migrate a database that is new, or (`always`) any that is behind.
 
     Raises:
-        SchemaOutdated: the database is behind or ahead and is not ours to change unasked.
+        SchemaOutdated: the database is behind and is not ours to change unasked, or too far ahead.
     """
-    found = await revision(url)
-    if found == REVISION:
+    found = await state(url)
+    if found is not None and found.suits:
         return
-    if found is not None and (not always or found > REVISION):
-        raise SchemaOutdated(f"The database is at revision {found}, this version needs {REVISION}.")
+    if found is not None and not always:
+        raise found.refusal()
     await migrate(owner_url)
 
 

@@ -122,7 +122,7 @@ async def test_with_a_schema_of_another_version_it_is_not_ready_and_says_what_to
     with probed(rag, database) as url:
         status, health = asked(f"{url}/health")
         assert (status, health["parts"]["database"]["state"]) == (503, "ok")
-        assert "at 0001" in health["parts"]["schema"]["detail"]
+        assert "at revision 0001" in health["parts"]["schema"]["detail"]
         assert "mcp-rag migrate" in health["parts"]["schema"]["detail"]
         assert asked(f"{url}/readyz")[1]["lacks"] == ["schema"]
 

@@ -10,6 +10,9 @@ down_revision = ${repr(down_revision)}
 branch_labels = ${repr(branch_labels)}
 depends_on = ${repr(depends_on)}
 
+# Earlier versions go on with it: it only adds. What takes away something that they use tells the oldest revision
+# whose versions still work: op.execute("COMMENT ON TABLE alembic_version IS '0009'"), and back in downgrade.
+
 
 def upgrade() -> None:
     ${upgrades if upgrades else "pass"}

@@ -1,1 +1,1 @@
-SELECT version_num FROM alembic_version
+SELECT version_num, obj_description('alembic_version'::regclass, 'pg_class') FROM alembic_version
