@@ -1,9 +1,9 @@
 """All services on one machine. Compose itself reads the file; none is started: no images can be had here."""
 
 import json
-import os
 import re
 import subprocess
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -27,16 +27,26 @@ EXAMPLE = dict(
 )
 
 
-def compose(*arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
+Compose = Callable[..., subprocess.CompletedProcess[str]]
+
+
+@pytest.fixture
+def compose(plain_environment: dict[str, str]) -> Compose:
     """What Compose makes of the file, with these variables and no others."""
-    kept = {name: os.environ[name] for name in ("PATH", "HOME", "SSL_CERT_FILE") if name in os.environ}
-    index = {"UV_DEFAULT_INDEX": os.environ["PIP_INDEX_URL"]} if "PIP_INDEX_URL" in os.environ else {}
-    command = [find_uv_bin(), "tool", "run", "--quiet", *COMPOSE, "--file", FILE, *arguments]
-    return subprocess.run(command, env=kept | index | environment, capture_output=True, text=True)
+    needed = ("PATH", "HOME", "SSL_CERT_FILE", "SSL_CERT_DIR")
+    kept = {name: plain_environment[name] for name in needed if name in plain_environment}
+    if "PIP_INDEX_URL" in plain_environment:
+        kept["UV_DEFAULT_INDEX"] = plain_environment["PIP_INDEX_URL"]
+    command = [find_uv_bin(), "tool", "run", "--quiet", *COMPOSE, "--file", FILE]
+
+    def run(*arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
+        return subprocess.run([*command, *arguments], env=kept | environment, capture_output=True, text=True)
+
+    return run
 
 
 @pytest.mark.operations
-def test_compose_takes_it_once_what_must_be_set_is_set(tmp_path: Path) -> None:
+def test_compose_takes_it_once_what_must_be_set_is_set(compose: Compose, tmp_path: Path) -> None:
     password = tmp_path / "password"
     password.touch()
     given = {"POSTGRES_PASSWORD": "abc123", "GRAFANA_PASSWORD_FILE": str(password)}
@@ -47,7 +57,7 @@ def test_compose_takes_it_once_what_must_be_set_is_set(tmp_path: Path) -> None:
 
 @pytest.mark.operations
 @pytest.mark.parametrize("lacking", NEEDED)
-def test_compose_says_what_is_to_be_set(lacking: str) -> None:
+def test_compose_says_what_is_to_be_set(compose: Compose, lacking: str) -> None:
     done = compose("config", **{name: "/dev/null" for name in NEEDED if name != lacking})
     assert done.returncode != 0
     assert f"required variable {lacking} is missing a value: Set it in deploy/.env" in done.stderr
