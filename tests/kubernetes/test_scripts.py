@@ -9,6 +9,7 @@ import pytest
 
 from tests.kubernetes.cluster.cluster import Cluster
 from tests.kubernetes.conftest import SCRIPTS, Colours, Run
+from tests.kubernetes.s3 import PROGRAMS
 
 # In one process: they share two servers, which take long to start.
 pytestmark = [pytest.mark.kubernetes, pytest.mark.xdist_group("colours")]
@@ -29,7 +30,7 @@ def files() -> list[Path]:
 
 def test_shellcheck_has_nothing_to_say() -> None:
     done = subprocess.run(
-        ["shellcheck", "--external-sources", *files()], capture_output=True, text=True, check=False
+        [PROGRAMS / "shellcheck", "--external-sources", *files()], capture_output=True, text=True, check=False
     )
     assert (done.returncode, done.stdout) == (0, "")
 
