@@ -34,7 +34,7 @@ from bench.figures import Figure
 from bench.search import Subject
 from bench.stores import Lent, Progress
 from bench.vectors import blends
-from mcp_rag import embedding
+from mcp_rag import embedding, log
 from mcp_rag.ports import Embedder
 
 ROOT = Path(__file__).parent.parent
@@ -107,6 +107,7 @@ def main() -> None:
     arguments = _arguments()
     # Told to end, it ends as with Ctrl-C, and leaves nothing behind.
     signal.signal(signal.SIGTERM, signal.default_int_handler)
+    log.configure("warning", "text")
     extent = QUICK if arguments.quick else SCALE if arguments.scale else WHOLE
     if arguments.passages:
         extent = replace(extent, passages=sorted(arguments.passages))

@@ -1,17 +1,16 @@
 """S3 on this machine for the real client, with faults to order on the way to it."""
 
-import asyncio
 import os
 import subprocess
 import sys
-import threading
 import urllib.request
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from pathlib import Path
 from typing import Self
 from xml.etree import ElementTree
 
 from aiohttp import ClientSession, web
+from anyio.from_thread import start_blocking_portal
 
 from mcp_rag.cli import ports
 from tests.kubernetes.cluster.faults import Fault
@@ -47,20 +46,17 @@ class Storage:
         silent = {"stdin": subprocess.DEVNULL, "stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
         address = ("-H", "127.0.0.1", "-p", str(self._port))
         self._server = subprocess.Popen([PROGRAMS / "moto_server", *address], env=dict(os.environ), **silent)
-        self._loop = asyncio.new_event_loop()
-        self._thread = threading.Thread(target=self._loop.run_forever, name="storage")
+        self._stack = ExitStack()
 
     def __enter__(self) -> Self:
-        self._thread.start()
         eventually(self._is_up)
-        self.url = f"http://127.0.0.1:{self._await(self._listen())}"
+        portal = self._stack.enter_context(start_blocking_portal())
+        self._stack.callback(portal.call, self._stop)
+        self.url = f"http://127.0.0.1:{portal.call(self._listen)}"
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._await(self._stop())
-        self._loop.call_soon_threadsafe(self._loop.stop)
-        self._thread.join()
-        self._loop.close()
+        self._stack.close()
         self._server.kill()
         self._server.wait()
 
@@ -123,6 +119,3 @@ class Storage:
                 k: v for k, v in answer.headers.items() if k not in ("Transfer-Encoding", "Connection")
             }
             return web.Response(status=answer.status, headers=headers, body=content)
-
-    def _await(self, coroutine):  # type: ignore[no-untyped-def]
-        return asyncio.run_coroutine_threadsafe(coroutine, self._loop).result(60)

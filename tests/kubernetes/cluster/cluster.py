@@ -2,13 +2,13 @@
 
 import asyncio
 import json
-import threading
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
-from typing import Any, Self, TypeVar
+from typing import Self, TypeVar
 
 from aiohttp import web
+from anyio.from_thread import start_blocking_portal
 
 from tests.kubernetes.cluster.api import Api, Rule
 from tests.kubernetes.cluster.containers import Containers
@@ -40,19 +40,16 @@ class Cluster:
         """The port on which a service of a namespace is reached."""
         self._environments, self._home, self._roles = environments, home, roles
         self.containers = Containers(secrets, home)
-        self._loop = asyncio.new_event_loop()
-        self._thread = threading.Thread(target=self._loop.run_forever, name="cluster")
+        self._stack = ExitStack()
 
     def __enter__(self) -> Self:
-        self._thread.start()
-        self._await(self._start())
+        self._portal = self._stack.enter_context(start_blocking_portal())
+        self._stack.callback(self._portal.call, self._stop)
+        self._portal.call(self._start)
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._await(self._stop())
-        self._loop.call_soon_threadsafe(self._loop.stop)
-        self._thread.join()
-        self._loop.close()
+        self._stack.close()
 
     # What a test asks, and orders
 
@@ -145,10 +142,6 @@ class Cluster:
         for proxy in self._proxies:
             proxy.close()
         await self._runner.cleanup()
-        others = asyncio.all_tasks() - {asyncio.current_task()}
-        for task in others:
-            task.cancel()
-        await asyncio.gather(*others, return_exceptions=True)
 
     async def _listen(self, namespace: str, service: str) -> None:
         """Each connection to a service goes to one of its pods, as they are at that moment."""
@@ -171,10 +164,7 @@ class Cluster:
             await self._settled()
             return result
 
-        return self._await(done())
-
-    def _await(self, coroutine: Any) -> Any:
-        return asyncio.run_coroutine_threadsafe(coroutine, self._loop).result(SECONDS)
+        return self._portal.call(done)
 
 
 async def _copy(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
