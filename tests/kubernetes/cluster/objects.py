@@ -31,12 +31,13 @@ KINDS = {
         ("", "Pod", "pods"),
         ("", "Service", "services"),
         ("", "Endpoints", "endpoints"),
+        ("", "Event", "events"),
         ("apps", "Deployment", "deployments"),
         ("apps", "ReplicaSet", "replicasets"),
         ("batch", "Job", "jobs"),
     ]
 }
-"""All that the scripts touch."""
+"""All that the scripts and the runbook touch."""
 
 
 class Key(NamedTuple):
