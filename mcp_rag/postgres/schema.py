@@ -14,6 +14,8 @@ from mcp_rag.postgres.queries import sql
 REVISION = "0008"
 """The newest revision in `migrations/versions`; known here so that a start needs no Alembic."""
 OLDEST_PGVECTOR = (0, 8)
+_LOOK_AGAIN = 0.2
+"""Seconds after which who waits for another's build of an index asks whether that is done."""
 
 
 def config_file() -> Path:
@@ -94,15 +96,21 @@ async def prepare(url: str, owner_url: str, *, always: bool) -> None:
 
 
 async def index_vectors(owner_url: str, dimensions: int, *, memory: str = "512MB") -> None:
-    """Make the index for vectors of this length. Slow on a large store: it reads every vector.
+    """Make the index for vectors of this length, unless it is there. Nobody waits for it but who needs it too.
 
-    Slower by far where `memory` does not hold the whole index: about 2.5 kB for each vector, and itself.
+    Slow on a large store: it reads every vector. Slower by far where `memory` does not hold the whole index: about
+    2.5 kB for each vector, and itself.
     """
     with translated():
         connection = await asyncpg.connect(owner_url)
         try:
-            await connection.execute(sql("set_maintenance_memory"), memory)
-            await connection.execute(sql("create_vector_index", dimensions=dimensions))
+            # In no statement that waits: its snapshot would be what the build of the other waits for.
+            while not await connection.fetchval(sql("try_index")):
+                await asyncio.sleep(_LOOK_AGAIN)
+            if not await connection.fetchval(sql("vector_index"), dimensions):
+                await connection.execute(sql("set_maintenance_memory"), memory)
+                await connection.execute(sql("drop_vector_index", dimensions=dimensions))
+                await connection.execute(sql("create_vector_index", dimensions=dimensions))
         finally:
             await connection.close()
 
