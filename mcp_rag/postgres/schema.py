@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 import asyncpg
 
-from mcp_rag.errors import ExtensionMissing, SchemaOutdated
+from mcp_rag.errors import ExtensionMissing, SchemaHeld, SchemaOutdated
 from mcp_rag.postgres.failures import translated
 from mcp_rag.postgres.queries import sql
 
@@ -68,6 +68,7 @@ async def migrate(owner_url: str) -> None:
 
     Raises:
         SchemaOutdated: it is later, and does not serve this version.
+        SchemaHeld: others held for too long what is to change. What was finished stays.
         ExtensionMissing: the server has no pgvector, or one that is too old.
         StoreUnavailable: the server cannot be reached.
     """
@@ -78,7 +79,10 @@ async def migrate(owner_url: str) -> None:
         return
     await _check_extension(owner_url)
     with translated():
-        await asyncio.to_thread(_upgrade, owner_url)
+        try:
+            await asyncio.to_thread(_upgrade, owner_url)
+        except (asyncpg.LockNotAvailableError, asyncpg.QueryCanceledError) as error:
+            raise SchemaHeld from error
 
 
 async def prepare(url: str, owner_url: str, *, always: bool) -> None:
@@ -96,10 +100,10 @@ async def prepare(url: str, owner_url: str, *, always: bool) -> None:
 
 
 async def index_vectors(owner_url: str, dimensions: int, *, memory: str = "512MB") -> None:
-    """Make the index for vectors of this length, unless it is there. Nobody waits for it but who needs it too.
+    """Make the index for vectors of this length, unless it is there. Who reads or writes waits for nothing.
 
-    Slow on a large store: it reads every vector. Slower by far where `memory` does not hold the whole index: about
-    2.5 kB for each vector, and itself.
+    Slow on a large store: it reads every vector. Slower by far where `memory` does not hold the whole index:
+    about 2.5 kB for each vector, and itself.
     """
     with translated():
         connection = await asyncpg.connect(owner_url)

@@ -45,7 +45,7 @@ def run(connection: Connection) -> None:
 async def alone(connection: AsyncConnection) -> None:
     """Wait until no other runner is there; none comes before the connection ends.
 
-    Not in one statement that waits: its snapshot would be what a concurrent build of the other runner waits for.
+    Not in one statement that waits: its snapshot would be what a concurrent build of the other waits for.
     """
     take = text(f"SELECT pg_try_advisory_lock({MIGRATION_LOCK})")
     while not await connection.scalar(take):
@@ -55,8 +55,11 @@ async def alone(connection: AsyncConnection) -> None:
 
 
 async def run_online(url: str) -> None:
+    named = {"application_name": "mcp-rag migrate"}
     engine = create_async_engine(
-        "postgresql+asyncpg://", async_creator=lambda: asyncpg.connect(url), poolclass=NullPool
+        "postgresql+asyncpg://",
+        async_creator=lambda: asyncpg.connect(url, server_settings=named),
+        poolclass=NullPool,
     )
     try:
         async with engine.connect() as connection:

@@ -3,9 +3,9 @@
 from alembic import op
 
 AT_ONCE = ("SET lock_timeout = '5s'", "SET statement_timeout = '60s'")
-"""Whoever comes after a statement that waits for a lock waits as long, and for what it locks as long as it runs.
+"""Callers wait behind a statement that waits for a lock, and then as long as it holds it.
 
-It gives up before callers do, and is run again.
+So it gives up before they do, and is run again.
 """
 BESIDE = ("SET lock_timeout = 0", "SET statement_timeout = '1h'")
 """Nobody waits for a concurrent build, which itself waits for every transaction that was there before."""
@@ -14,8 +14,8 @@ BESIDE = ("SET lock_timeout = 0", "SET statement_timeout = '1h'")
 def build_index(name: str, on: str) -> None:
     """Make an index while the table is read and written. All that its revision does.
 
-    It is no part of a transaction. One that was interrupted has left an index that is kept up and never used, and the
-    revision is run again: so what is there is taken away first.
+    It is no part of a transaction. One that was interrupted has left an index that is kept up and never used,
+    and the revision is run again: so what is there is taken away first.
     """
     with op.get_context().autocommit_block():
         for setting in BESIDE:
