@@ -1,6 +1,7 @@
 """Bringing a database to the schema that this version needs."""
 
 import asyncio
+from collections.abc import Sequence
 from importlib.resources import files
 from pathlib import Path
 from typing import NamedTuple
@@ -14,6 +15,8 @@ from mcp_rag.postgres.queries import sql
 REVISION = "0008"
 """The newest revision in `migrations/versions`; known here so that a start needs no Alembic."""
 OLDEST_PGVECTOR = (0, 8)
+_HELD = (asyncpg.LockNotAvailableError, asyncpg.DeadlockDetectedError)
+_PAUSE = 0.5
 _LOOK_AGAIN = 0.2
 """Seconds after which who waits for another's build of an index asks whether that is done."""
 
@@ -63,8 +66,10 @@ async def state(url: str) -> State | None:
             await connection.close()
 
 
-async def migrate(owner_url: str) -> None:
+async def migrate(owner_url: str, *, tries: int = 7) -> None:
     """Upgrade to `REVISION`; leave what is later. Who else tries at the same time waits.
+
+    What others hold is tried for again, after half a second and then after twice as long each time.
 
     Raises:
         SchemaOutdated: it is later, and does not serve this version.
@@ -79,10 +84,7 @@ async def migrate(owner_url: str) -> None:
         return
     await _check_extension(owner_url)
     with translated():
-        try:
-            await asyncio.to_thread(_upgrade, owner_url)
-        except (asyncpg.LockNotAvailableError, asyncpg.QueryCanceledError) as error:
-            raise SchemaHeld from error
+        await _upgraded(owner_url, [_PAUSE * 2**number for number in range(tries - 1)])
 
 
 async def prepare(url: str, owner_url: str, *, always: bool) -> None:
@@ -128,6 +130,18 @@ async def _check_extension(owner_url: str) -> None:
             await connection.close()
     if version is None or tuple(int(part) for part in version.split(".")[:2]) < OLDEST_PGVECTOR:
         raise ExtensionMissing
+
+
+async def _upgraded(owner_url: str, pauses: Sequence[float]) -> None:
+    """Try, and after each pause again."""
+    for pause in (*pauses, None):
+        try:
+            await asyncio.to_thread(_upgrade, owner_url)
+            return
+        except _HELD as error:
+            if pause is None:
+                raise SchemaHeld from error
+            await asyncio.sleep(pause)
 
 
 def _upgrade(owner_url: str) -> None:

@@ -63,7 +63,7 @@ def test_one_statement_is_excused_by_a_comment_before_it(tmp_path: Path) -> None
 
 def test_the_sql_of_a_revision_has_its_limits_first(tmp_path: Path) -> None:
     assert statements(script("0002"))[:3] == [
-        "SET lock_timeout = '5s'",
+        "SET lock_timeout = '500ms'",
         "SET statement_timeout = '60s'",
         "BEGIN",
     ]

@@ -2,10 +2,11 @@
 
 from alembic import op
 
-AT_ONCE = ("SET lock_timeout = '5s'", "SET statement_timeout = '60s'")
+AT_ONCE = ("SET lock_timeout = '500ms'", "SET statement_timeout = '60s'")
 """Callers wait behind a statement that waits for a lock, and then as long as it holds it.
 
-So it gives up before they do, and is run again.
+So it gives up soon, and is run again. Where it and a caller wait for one another, Postgres looks after a
+second (deadlock_timeout) and ends one of them: by then it has given up.
 """
 BESIDE = ("SET lock_timeout = 0", "SET statement_timeout = '1h'")
 """Nobody waits for a concurrent build, which itself waits for every transaction that was there before."""
