@@ -20,7 +20,8 @@ WAIT = Target(1000)
 """Milliseconds. Callers give up after 30 seconds."""
 APART = 0.005
 """Seconds between two looks of who reads or writes."""
-DIMENSIONS = 384
+DIMENSIONS = 32
+"""Of vectors whose index is soon made: it is asked who waits for it, and not how long it takes."""
 FILL = (
     """
     INSERT INTO conversation (tenant_id, conversation_id, title, kind, message_count)
