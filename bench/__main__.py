@@ -20,6 +20,7 @@ from bench import (
     ingest,
     lexical,
     memory,
+    migrations,
     outages,
     progress,
     search,
@@ -40,6 +41,8 @@ from mcp_rag.ports import Embedder
 ROOT = Path(__file__).parent.parent
 IN_STORES = ("search", "lexical", "index", "memory")
 MEASUREMENTS = ("stdio", "ingest", "answers", "service", "calls", *IN_STORES)
+ON_DEMAND = ("migrations",)
+"""Of no use to who compares two commits."""
 MODEL = "onnx", "bge-small-en-v1.5"
 
 
@@ -128,6 +131,10 @@ def _measure(wanted: Sequence[str], extent: Extent, told: Corpus, say: Progress)
     """The processes first, while nothing of ours keeps the machine busy."""
     if "stdio" in wanted:
         yield from stdio.measure(told, rounds=extent.rounds, progress=say)
+    if "migrations" in wanted:
+        with stores.server() as url:
+            for size in extent.passages:
+                yield from asyncio.run(migrations.measure(url, passages=size, progress=say))
     if {"ingest", "answers", "service", "calls", *IN_STORES} & set(wanted):
         with stores.server() as url:
             yield from asyncio.run(_measure_stores(wanted, extent, told, url, say))
@@ -201,7 +208,7 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--out", type=Path, default=Path("bench.json"), help="where the JSON goes")
     parser.add_argument("--scale", action="store_true", help="a million passages: the stores, nothing else")
     parser.add_argument("--quick", action="store_true", help="less of everything: to try it, not to judge by")
-    parser.add_argument("--only", nargs="+", choices=MEASUREMENTS, help="measure these (default: all)")
+    parser.add_argument("--only", nargs="+", choices=(*MEASUREMENTS, *ON_DEMAND), help="measure these")
     parser.add_argument(
         "--data",
         type=Path,

@@ -16,6 +16,7 @@ RagError
 ├── StoreError              the database
 │   ├── StoreUnavailable
 │   ├── SchemaOutdated
+│   ├── SchemaHeld
 │   ├── ExtensionMissing
 │   └── EmbeddedServerFailed
 ├── ModelError              a model: of embedding, of reranking, of answering
@@ -144,6 +145,12 @@ class SchemaOutdated(StoreError):
     """The database schema is not the one that this version needs."""
 
     remedy = "Run `mcp-rag migrate`."
+
+
+class SchemaHeld(StoreError):
+    """A migration gave up, because others held for too long what it was to change."""
+
+    remedy = "Run `mcp-rag migrate` again. Longer transactions, a dump's too, are in pg_stat_activity."
 
 
 class ExtensionMissing(StoreError):

@@ -55,6 +55,7 @@ LONGEST = (
     "cli/test_asking.py",
     "test_durability.py",
     "test_migrations.py",
+    "migrations/test_steps.py",
     "test_architecture.py",
     "http/test_oidc.py",
     "answering/test_attacks.py",
@@ -143,6 +144,17 @@ async def database_url(postgres: str) -> AsyncIterator[str]:
     name = f"test_{uuid.uuid4().hex[:12]}"
     yield await create_database(postgres, name)
     connection = await asyncpg.connect(postgres)
+    await connection.execute(f"DROP DATABASE {name} WITH (FORCE)")
+    await connection.close()
+
+
+@pytest.fixture
+async def new_url(postgres: str) -> AsyncIterator[str]:
+    """A database that nobody has migrated yet."""
+    name = f"new_{uuid.uuid4().hex[:12]}"
+    connection = await asyncpg.connect(postgres)
+    await connection.execute(f"CREATE DATABASE {name} TEMPLATE template0")
+    yield of_database(postgres, name)
     await connection.execute(f"DROP DATABASE {name} WITH (FORCE)")
     await connection.close()
 

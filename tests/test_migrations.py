@@ -2,13 +2,10 @@ import asyncio
 import os
 import subprocess
 import sys
-import uuid
-from collections.abc import AsyncIterator
 from pathlib import Path
 
 import asyncpg
 import pytest
-from alembic import command
 from alembic.config import Config
 from alembic.script import ScriptDirectory
 
@@ -21,34 +18,10 @@ from mcp_rag.postgres.store import Store
 from mcp_rag.rag import DEFAULT_TENANT, Rag
 from tests import inspection
 from tests.chats import ids, keep, persons
-from tests.conftest import Borrowed, of_database
+from tests.conftest import Borrowed
+from tests.migrations.revisions import alembic, structure
 
 MIGRATE = "import asyncio, sys; from mcp_rag.postgres import schema; asyncio.run(schema.migrate(sys.argv[1]))"
-
-
-@pytest.fixture
-async def new_url(postgres: str) -> AsyncIterator[str]:
-    """A database that nobody has migrated yet."""
-    name = f"new_{uuid.uuid4().hex[:12]}"
-    connection = await asyncpg.connect(postgres)
-    await connection.execute(f"CREATE DATABASE {name} TEMPLATE template0")
-    yield of_database(postgres, name)
-    await connection.execute(f"DROP DATABASE {name} WITH (FORCE)")
-    await connection.close()
-
-
-def alembic(url: str, verb: str, revision: str) -> None:
-    config = Config(str(schema.config_file()))
-    config.attributes["url"] = url
-    getattr(command, verb)(config, revision)
-
-
-def structure(url: str) -> str:
-    """The schema to the letter."""
-    from mcp_rag.postgres.binaries import find_binaries
-
-    dump = [find_binaries() / "pg_dump", "--schema-only", "--restrict-key=same", url]
-    return subprocess.run(dump, capture_output=True, text=True, check=True).stdout
 
 
 def test_the_revision_that_a_start_asks_for_is_the_newest_migration() -> None:

@@ -1,19 +1,24 @@
 """Bringing a database to the schema that this version needs."""
 
 import asyncio
+from collections.abc import Sequence
 from importlib.resources import files
 from pathlib import Path
 from typing import NamedTuple
 
 import asyncpg
 
-from mcp_rag.errors import ExtensionMissing, SchemaOutdated
+from mcp_rag.errors import ExtensionMissing, SchemaHeld, SchemaOutdated
 from mcp_rag.postgres.failures import translated
 from mcp_rag.postgres.queries import sql
 
 REVISION = "0008"
 """The newest revision in `migrations/versions`; known here so that a start needs no Alembic."""
 OLDEST_PGVECTOR = (0, 8)
+_HELD = (asyncpg.LockNotAvailableError, asyncpg.DeadlockDetectedError)
+_PAUSE = 0.5
+_LOOK_AGAIN = 0.2
+"""Seconds after which who waits for another's build of an index asks whether that is done."""
 
 
 def config_file() -> Path:
@@ -61,11 +66,14 @@ async def state(url: str) -> State | None:
             await connection.close()
 
 
-async def migrate(owner_url: str) -> None:
+async def migrate(owner_url: str, *, tries: int = 7) -> None:
     """Upgrade to `REVISION`; leave what is later. Who else tries at the same time waits.
+
+    What others hold is tried for again, after half a second and then after twice as long each time.
 
     Raises:
         SchemaOutdated: it is later, and does not serve this version.
+        SchemaHeld: others held for too long what is to change. What was finished stays.
         ExtensionMissing: the server has no pgvector, or one that is too old.
         StoreUnavailable: the server cannot be reached.
     """
@@ -76,7 +84,7 @@ async def migrate(owner_url: str) -> None:
         return
     await _check_extension(owner_url)
     with translated():
-        await asyncio.to_thread(_upgrade, owner_url)
+        await _upgraded(owner_url, [_PAUSE * 2**number for number in range(tries - 1)])
 
 
 async def prepare(url: str, owner_url: str, *, always: bool) -> None:
@@ -94,15 +102,21 @@ async def prepare(url: str, owner_url: str, *, always: bool) -> None:
 
 
 async def index_vectors(owner_url: str, dimensions: int, *, memory: str = "512MB") -> None:
-    """Make the index for vectors of this length. Slow on a large store: it reads every vector.
+    """Make the index for vectors of this length, unless it is there. Who reads or writes waits for nothing.
 
-    Slower by far where `memory` does not hold the whole index: about 2.5 kB for each vector, and itself.
+    Slow on a large store: it reads every vector. Slower by far where `memory` does not hold the whole index:
+    about 2.5 kB for each vector, and itself.
     """
     with translated():
         connection = await asyncpg.connect(owner_url)
         try:
-            await connection.execute(sql("set_maintenance_memory"), memory)
-            await connection.execute(sql("create_vector_index", dimensions=dimensions))
+            # In no statement that waits: its snapshot would be what the build of the other waits for.
+            while not await connection.fetchval(sql("try_index")):
+                await asyncio.sleep(_LOOK_AGAIN)
+            if not await connection.fetchval(sql("vector_index"), dimensions):
+                await connection.execute(sql("set_maintenance_memory"), memory)
+                await connection.execute(sql("drop_vector_index", dimensions=dimensions))
+                await connection.execute(sql("create_vector_index", dimensions=dimensions))
         finally:
             await connection.close()
 
@@ -116,6 +130,18 @@ async def _check_extension(owner_url: str) -> None:
             await connection.close()
     if version is None or tuple(int(part) for part in version.split(".")[:2]) < OLDEST_PGVECTOR:
         raise ExtensionMissing
+
+
+async def _upgraded(owner_url: str, pauses: Sequence[float]) -> None:
+    """Try, and after each pause again."""
+    for pause in (*pauses, None):
+        try:
+            await asyncio.to_thread(_upgrade, owner_url)
+            return
+        except _HELD as error:
+            if pause is None:
+                raise SchemaHeld from error
+            await asyncio.sleep(pause)
 
 
 def _upgrade(owner_url: str) -> None:

@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from mcp_rag.postgres import schema
 from mcp_rag.postgres.embedded import EmbeddedServer
 
 ROOT = Path(__file__).parents[2]
@@ -97,6 +98,15 @@ def test_scale_is_what_stores_of_any_size_show(tmp_path: Path) -> None:
     assert shares_of_the_nearest(1000, "1 in 10") <= figures.keys()
     assert figures["  of these the vector index on disk for each of 1,000 passages"]["value"] > 700
     assert figures["  memory of Postgres then, 1,000 passages"]["value"] > 10
+
+
+@pytest.mark.slow
+def test_of_each_revision_it_is_measured_who_waits_for_it(tmp_path: Path) -> None:
+    _, written = bench(tmp_path / "migrations.json", "--only", "migrations", "--passages", "200")
+
+    names = [figure["name"] for figure in written["figures"]]
+    assert {f"revision {schema.REVISION}, 200 passages", "index of vectors, 200 passages"} <= set(names)
+    assert names.count("  longest wait of who reads") == names.count("  longest wait of who writes") > 5
 
 
 @pytest.mark.slow

@@ -5,8 +5,8 @@
 #
 # The toolbox is given the new image, and says which revision that needs. Where the database has it, all is done.
 # Otherwise a backup is made; then a job runs `mcp-rag migrate` from the new image, and is waited for; then
-# `python -m alembic current` in the toolbox must name that revision. Servers of the version before are not ready while
-# the database is at a revision that they do not know: cut over right after it.
+# `python -m alembic current` in the toolbox must name that revision. Servers of the version before go on, unless the
+# new revision takes away what they use, and says so: then they are not ready.
 #
 #   -n, --namespace    $NAMESPACE; that of kubectl's current context, if neither is said
 #   -d, --deployment   $DEPLOYMENT_NAME, the toolbox: mcp-backend in production, mcp-toolbox elsewhere

@@ -12,6 +12,7 @@ depends_on = ${repr(depends_on)}
 
 # Earlier versions go on with it: it only adds. What takes away something that they use tells the oldest revision
 # whose versions still work: op.execute("COMMENT ON TABLE alembic_version IS '0009'"), and back in downgrade.
+# An index on a table that has rows: limits.build_index, in a revision of its own. See CONTRIBUTING.md.
 
 
 def upgrade() -> None:

@@ -21,7 +21,6 @@ WEIGHING = """
     )
 """
 PASSAGE = "ALTER TABLE passage ADD COLUMN weighing integer NOT NULL DEFAULT 0"
-INDEX = "CREATE INDEX passage_weighing ON passage (tenant_id, weighing)"
 
 SIGNATURE = (
     "lexical_leg(sparsevec, integer[], integer[], bigint[], text, timestamptz, timestamptz, integer, integer)"
@@ -73,7 +72,7 @@ LEXICAL_LEG = """
 
 
 def upgrade() -> None:
-    for statement in (WEIGHING, PASSAGE, INDEX, LEXICAL_LEG):
+    for statement in (WEIGHING, PASSAGE, LEXICAL_LEG):
         op.execute(statement)
     op.execute("ALTER TABLE weighing ENABLE ROW LEVEL SECURITY")
     op.execute("ALTER TABLE weighing FORCE ROW LEVEL SECURITY")

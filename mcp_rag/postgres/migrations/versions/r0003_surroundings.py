@@ -6,7 +6,7 @@ Revision ID: 0003
 from alembic import op
 
 revision = "0003"
-down_revision = "0002"
+down_revision = "0002a"
 branch_labels = None
 depends_on = None
 
@@ -43,15 +43,11 @@ COLUMNS = (
     "ALTER TABLE embedding ADD COLUMN recipe smallint NOT NULL DEFAULT 0",
 )
 
-INDEXES = (
-    "CREATE INDEX speaker_name_conversation ON speaker_name (tenant_id, conversation_key)",
-    "CREATE INDEX conversation_language ON conversation (tenant_id, (coalesce(language, 'en')))",
-    "CREATE INDEX conversation_surroundings ON conversation (tenant_id, surroundings)",
-)
+INDEX = "CREATE INDEX speaker_name_conversation ON speaker_name (tenant_id, conversation_key)"
 
 
 def upgrade() -> None:
-    for statement in (SEGMENT, SPEAKER_NAME, *COLUMNS, *INDEXES):
+    for statement in (SEGMENT, SPEAKER_NAME, *COLUMNS, INDEX):
         op.execute(statement)
     for table in TABLES:
         op.execute(f"ALTER TABLE {table} ENABLE ROW LEVEL SECURITY")

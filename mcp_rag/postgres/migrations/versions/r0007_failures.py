@@ -6,7 +6,7 @@ Revision ID: 0007
 from alembic import op
 
 revision = "0007"
-down_revision = "0006"
+down_revision = "0006a"
 branch_labels = None
 depends_on = None
 
@@ -76,7 +76,6 @@ def upgrade() -> None:
     op.execute(EMBEDDING_FAILURE)
     # What lies there already has waited since now, as far as anybody knows; no row is rewritten for it.
     op.execute("ALTER TABLE passage ADD COLUMN waiting_since timestamptz NOT NULL DEFAULT now()")
-    op.execute("CREATE INDEX embedding_made ON embedding (tenant_id, model_key, recipe, passage_key)")
     op.execute("ALTER TABLE embedding_failure ENABLE ROW LEVEL SECURITY")
     op.execute("ALTER TABLE embedding_failure FORCE ROW LEVEL SECURITY")
     op.execute(
@@ -102,5 +101,4 @@ def downgrade() -> None:
     op.execute("DROP POLICY embedding_reader ON embedding")
     for table in ("embedding", "embedding_model"):
         op.execute(f"REVOKE SELECT ON {table} FROM mcp_rag_reader")
-    op.execute("DROP INDEX embedding_made")
     op.execute("ALTER TABLE passage DROP COLUMN waiting_since")
