@@ -16,9 +16,9 @@ QUIETLY := PYTHONWARNINGS=ignore
 SETS := $(patsubst %/corpus.jsonl,%,$(wildcard $(DATA)/*/corpus.jsonl))
 
 # Suites that need what the others do not, or take minutes: each has a target of its own.
-OTHERS := torch or provider or fuzz or operations or conformance or apps or bundle or image or kubernetes
+OTHERS := torch or provider or fuzz or operations or conformance or apps or bundle or image or kubernetes or integration
 
-.PHONY: help demo test test-slow test-fuzz test-torch test-oidc test-operations test-conformance test-apps test-bundle test-image test-kubernetes bundle image lock check fix bench bench-scale eval eval-tools clean
+.PHONY: help demo test test-slow test-fuzz test-torch test-oidc test-operations test-conformance test-apps test-bundle test-image test-kubernetes test-integration bundle image lock check fix bench bench-scale eval eval-tools clean
 
 help: ## Show what there is
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 18
@@ -70,6 +70,11 @@ test-torch: .venv-torch/installed ## Run the tests of the sentence-transformers 
 	npm ci --prefix $* --no-audit --no-fund --loglevel error
 	@touch $@
 
+# The one for operators is at the root: they type `npm run test:integration`.
+node_modules/installed: package.json package-lock.json
+	npm ci --no-audit --no-fund --loglevel error
+	@touch $@
+
 test-oidc: .venv/developing $(PROVIDER)/node_modules/installed ## Run the tests against a real identity provider (needs node)
 	$(BIN)/python -m pytest -m provider tests/http
 
@@ -91,6 +96,9 @@ test-image: .venv/developing ## Build the image and run it as it is to be run (n
 
 test-kubernetes: .venv/operating $(KUBECTL)/node_modules/installed ## Check the manifests, and run the scripts against a local API server (needs npm)
 	$(BIN)/python -m pytest -n 3 --dist loadgroup -m kubernetes tests/kubernetes
+
+test-integration: .venv/developing node_modules/installed ## Run the suite that operators run, against what is well and what is not (needs npm)
+	$(BIN)/python -m pytest -m integration tests/integration
 
 bundle: .venv/installed $(BUNDLE)/node_modules/installed ## Pack dist/mcp-rag.mcpb, for hosts that install servers by a click (needs node)
 	$(BIN)/python -m deploy.bundle dist/mcp-rag.mcpb
@@ -136,4 +144,4 @@ else
 endif
 
 clean: ## Remove what the other targets made
-	rm -rf .venv .venv-torch build dist *.egg-info bench.json bench-scale.json eval $(PACKAGES:=/node_modules)
+	rm -rf .venv .venv-torch build dist *.egg-info bench.json bench-scale.json eval node_modules $(PACKAGES:=/node_modules)
