@@ -33,6 +33,7 @@ KINDS = {
         ("", "Endpoints", "endpoints"),
         ("apps", "Deployment", "deployments"),
         ("apps", "ReplicaSet", "replicasets"),
+        ("batch", "CronJob", "cronjobs"),
         ("batch", "Job", "jobs"),
     ]
 }
