@@ -18,7 +18,7 @@ SETS := $(patsubst %/corpus.jsonl,%,$(wildcard $(DATA)/*/corpus.jsonl))
 # Suites that need what the others do not, or take minutes: each has a target of its own.
 OTHERS := torch or provider or fuzz or operations or conformance or apps or bundle or image or kubernetes or integration
 
-.PHONY: help demo test test-slow test-fuzz test-torch test-oidc test-operations test-conformance test-apps test-bundle test-image test-kubernetes test-integration bundle image image-operator lock check fix bench bench-scale eval eval-tools clean
+.PHONY: help demo test test-slow test-fuzz test-torch test-oidc test-operations test-conformance test-apps test-bundle test-image test-kubernetes test-integration bundle image image-operator lock rules check fix bench bench-scale eval eval-tools clean
 
 help: ## Show what there is
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 18
@@ -114,6 +114,9 @@ lock: .venv/developing ## Choose anew which versions the images have
 	$(LOCK) --output-file deploy/locked/run.txt pyproject.toml --extra redis --extra redaction $(addprefix --no-emit-package ,usearch numkong hf-xet)
 	echo 'setuptools>=77' | $(LOCK) --output-file deploy/locked/build.txt -
 	echo 'awscli>=1.44,<2' | $(LOCK) --output-file deploy/locked/operator.txt -
+
+rules: .venv/installed ## Write the rules of deploy/monitoring once more, for the Prometheus operator
+	$(BIN)/python -m deploy.alerts
 
 check: .venv/developing ## Style, types, the direction of imports, and what a model reads of the tools
 	$(BIN)/ruff format --check .

@@ -7,7 +7,9 @@ from typing import Any
 
 import kubernetes_validate
 import pytest
+import yaml
 
+from deploy import alerts
 from mcp_rag import __version__
 from mcp_rag.compose import Startup
 from mcp_rag.http.leaving import MCP, Leave
@@ -33,7 +35,7 @@ from tests.kubernetes.manifests import (
 pytestmark = [pytest.mark.kubernetes, pytest.mark.parametrize("name", ENVIRONMENTS)]
 
 KUBERNETES = "1.32"
-OPERATORS = ("PodMonitor",)
+OPERATORS = ("PodMonitor", "PrometheusRule")
 """Kinds that a cluster has from an operator."""
 SECRETS = {
     "mcp-database": {"application-url", "owner-url", "host", "database", "owner", "owner-password"},
@@ -46,6 +48,8 @@ LIBPQ = {"PGHOST", "PGUSER", "PGPASSWORD", "PGDATABASE"}
 CREDENTIALS = {"AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"}
 SCRIPTS = ROOT.parent / "scripts"
 RULES = ROOT.parent / "monitoring" / "rules.yml"
+PUBLIC = "mcp-rag-public"
+"""What a blackbox exporter reaches: whoever has one calls it so."""
 SIZES = {"m": 0.001, "": 1.0, "Mi": 2.0**20, "Gi": 2.0**30}
 
 
@@ -138,8 +142,8 @@ def test_each_probe_asks_for_what_is_answered(name: str) -> None:
             assert probe["path"] in answered
             assert probe["port"] == "probes"
             assert probe["port"] in ports(container)
-    (monitor,) = of_kind(name, "PodMonitor")
-    assert {each["path"] for each in monitor["spec"]["podMetricsEndpoints"]} <= answered
+    for monitor in of_kind(name, "PodMonitor"):
+        assert {each["path"] for each in monitor["spec"]["podMetricsEndpoints"]} <= answered
 
 
 def _probes(container: Object) -> list[Mapping[str, Any]]:
@@ -235,6 +239,30 @@ def _containers(workload: Object) -> list[Object]:
     made = workload["kind"] in ("Deployment", "CronJob")
     found: list[Object] = pod(workload)["spec"]["containers"] if made else []
     return found
+
+
+def test_alerts_are_those_that_are_tested(name: str) -> None:
+    (rule,) = of_kind(name, "PrometheusRule")
+    assert rule["spec"] == yaml.safe_load(RULES.read_text("utf-8"))
+    assert alerts.WRITTEN.read_text("utf-8") == alerts.prometheus_rule(), "make rules"
+
+
+def test_prometheus_calls_who_it_reads_as_the_rules_do(name: str) -> None:
+    elsewhere = yaml.safe_load((RULES.parent / "prometheus.yml").read_text("utf-8"))["scrape_configs"]
+    jobs = {}
+    for monitor in of_kind(name, "PodMonitor"):
+        (endpoint,) = monitor["spec"]["podMetricsEndpoints"]
+        (relabeling,) = endpoint["relabelings"]
+        assert relabeling["targetLabel"] == "job"
+        jobs[relabeling["replacement"]] = selected(name, monitor["spec"]["selector"]["matchLabels"])
+    called = {each["metadata"]["name"] for each in servers(name)}
+    assert jobs == {"mcp-rag": called, "mcp-rag-worker": {"mcp-worker"}}
+    assert set(jobs) == {each["job_name"] for each in elsewhere}
+    asking = (RULES, *RULES.parent.rglob("dashboards/*.json"))
+    asked = re.findall(r'\bjob=~?\\?"([^"\\]*)', "".join(each.read_text("utf-8") for each in asking))
+    chosen = {job for pattern in asked for job in (*jobs, PUBLIC) if re.fullmatch(pattern, job)}
+    assert chosen == {*jobs, PUBLIC}
+    assert all(any(re.fullmatch(pattern, job) for job in chosen) for pattern in asked)
 
 
 def test_backups_are_made_and_tried_by_the_jobs_that_the_alerts_name(name: str) -> None:
