@@ -29,3 +29,12 @@ async def withheld(
     async with owner.transaction():
         await owner.execute(held)
         yield writers
+
+
+async def in_flight(owner: asyncpg.Connection, calls: int) -> None:
+    """At least so many calls wait for what is withheld."""
+
+    async def waiting() -> bool:
+        return bool(await owner.fetchval(WAITING) >= calls)
+
+    await eventually(waiting, within=PATIENCE)

@@ -6,7 +6,8 @@
 # The colour must be rolled out and ready, answer behind the preview service, be the VERSION that is expected, and
 # pass the smoke tests there ($API_TOKEN). Only then is the service turned, in one step that fails if anybody has
 # changed it since this began. Afterwards its endpoints, /health and /version are asked; if they are not those of the
-# new colour, callers are sent back. When that colour serves already, nothing is done.
+# new colour, callers are sent back. Then the pods of the old colour are replaced by others like them, which ends the
+# streams that they still have. When that colour serves already, nothing is done.
 #
 #   -n, --namespace    production
 #   -d, --deployment   the service, and what the deployments' names begin with: mcp-backend
@@ -70,5 +71,6 @@ say "turning $SERVICE from $FROM to $TO"
 turn "$FROM" "$TO" "$version" "$FROM"
 wait_until "$VERIFY_SECONDS" answers_as "$URL" "$said" || fail "$FAILED" "$URL does not answer as $TO does: $said"
 settle
+end_streams "$SERVICE" "$FROM"
 turn_preview "$FROM" || say "WARNING: $SERVICE-preview still leads to $TO; the next cutover puts it right"
 say "$TO serves: $said. To go back: rollback.sh -n $NAMESPACE -d $SERVICE"

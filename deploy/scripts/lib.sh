@@ -116,6 +116,21 @@ rolled_out() { # DEPLOYMENT
         [[ $updated == "$wanted" && $available == "$wanted" && $all == "$wanted" ]]
 }
 
+# As many pods of the colour as are wanted are ready, and those that are have one image: also while they are replaced.
+ready_alike() { # SERVICE COLOUR
+    local wanted ready path='{range .items[*]}{.status.containerStatuses[0].ready} {.spec.containers[0].image}{"\n"}{end}'
+    wanted=$(field deployment "$1-$2" .spec.replicas) || return 1
+    ready=$(kube_read get pods --selector "app=$1,version=$2" --output "jsonpath=$path" | sed -n 's/^true //p') || return 1
+    [[ $wanted -gt 0 && $(wc -l <<< "$ready") -ge $wanted && $(sort -u <<< "$ready" | wc -l) == 1 && -n $ready ]]
+}
+
+# Streams last, and calls of a session come to who does not know it. New pods take the place of the old, whose streams
+# end in order: clients connect again, and come to who serves. As many stay ready meanwhile, for a way back.
+end_streams() { # SERVICE COLOUR
+    kube rollout restart "deployment/$1-$2" >&2 ||
+        say "WARNING: streams that $2 has stay there: kubectl -n $NAMESPACE rollout restart deployment/$1-$2"
+}
+
 # Colours -------------------------------------------------------------------------------------------------------------
 
 readonly PREVIOUS=mcp-rag/previous # on the service: who served before the last cutover

@@ -4,9 +4,10 @@
 #   rollback.sh -n NAMESPACE -d DEPLOYMENT [--to blue|green] [--scale] [--url URL] [--dry-run]
 #
 # Where there are two colours, callers are sent to the one that served before the last cutover (or to the other, where
-# no cutover is on record), once it is seen to be ready. If it has no pods any more, it is refused; with --scale they are
-# started first. Elsewhere the deployment's previous revision is rolled out; pods that serve stay until others do.
-# Whoever calls it twice does not go forward again: what is rolled back already is left alone.
+# no cutover is on record), once it is seen to be ready; the streams of the other are ended, as cutover.sh does it. If it
+# has no pods any more, it is refused; with --scale they are started first. Elsewhere the deployment's previous revision
+# is rolled out; pods that serve stay until others do. Whoever calls it twice does not go forward again: what is rolled
+# back already is left alone.
 #
 #   -n, --namespace    e.g. production
 #   -d, --deployment   e.g. mcp-backend: the service's name too, where there are colours
@@ -65,11 +66,12 @@ colours() { # VERSION SERVING PREVIOUS
     replicas=$(field deployment "$SERVICE-$to" .spec.replicas) || fail "$FAILED" "$SERVICE-$to cannot be read"
     ((replicas > 0)) || start_pods "$to" "$serving"
     only_told "turn $SERVICE from $serving to $to" && return 0
-    rolled_out "$SERVICE-$to" || fail "$REFUSED" "$SERVICE-$to is not ready; $serving serves"
+    wait_until "$ROLLOUT_SECONDS" ready_alike "$SERVICE" "$to" || fail "$REFUSED" "$SERVICE-$to is not ready; $serving serves"
     say "turning $SERVICE from $serving to $to"
     turn "$serving" "$to" "$version" "$to"
     # Whatever is wrong now, it is not better where somebody found it broken.
     settle
+    end_streams "$SERVICE" "$serving"
     turn_preview "$serving" || say "WARNING: $SERVICE-preview does not lead to $serving"
     ask_callers "$to"
 }

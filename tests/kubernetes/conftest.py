@@ -50,7 +50,7 @@ class Colours(NamedTuple):
 def colours(postgres: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Colours]:
     home = tmp_path_factory.mktemp("colours")
     url = asyncio.run(create_database(postgres, f"colours_{uuid.uuid4().hex[:12]}"))
-    token = asyncio.run(_token(url))
+    token = asyncio.run(make_token(url))
     with ExitStack() as stack:
         services = {
             colour: Service(home, url, MCP_RAG_EMBED="0", MCP_RAG_REVISION=colour) for colour in COLOURS
@@ -62,7 +62,7 @@ def colours(postgres: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator
         yield Colours({colour: service.port for colour, service in services.items()}, token)
 
 
-async def _token(url: str) -> str:
+async def make_token(url: str) -> str:
     database = Database(url=url)
     await database.open()
     scopes = frozenset({"read", "write", "erase"})

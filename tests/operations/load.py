@@ -19,6 +19,7 @@ from mcp.client.sse import sse_client
 from mcp.client.streamable_http import streamable_http_client
 
 from tests.cli.command import PATIENCE
+from tests.conftest import eventually
 
 MODERN, LEGACY, SSE, NEWER_SSE = "2026-07-28", "legacy", "sse", "sse of the newer era"
 KINDS = ("search", "ingest", MODERN, LEGACY, SSE, NEWER_SSE)
@@ -228,6 +229,16 @@ class Load:
             self.report.failures.append(f"{name}: {error!r}")
         else:
             self.stored.add(name)
+
+
+async def progress(report: Report, calls: int) -> None:
+    """So many more calls of each kind are made."""
+    goal = {kind: report.started[kind] + calls for kind in KINDS}
+
+    async def reached() -> bool:
+        return all(report.started[kind] >= number for kind, number in goal.items())
+
+    await eventually(reached, within=PATIENCE)
 
 
 def _root(error: Exception) -> Exception:

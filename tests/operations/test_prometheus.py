@@ -1,4 +1,4 @@
-"""A real Prometheus reads a real server, and the queries of docs/service.md are asked as they stand there."""
+"""A real Prometheus reads a real server, and is asked the queries of docs/service.md and of the runbook."""
 
 import asyncio
 import math
@@ -17,7 +17,7 @@ from mcp.client import Client
 from prometheus_client.parser import text_string_to_metric_families
 
 from mcp_rag.postgres.database import Database
-from tests.cli.command import PATIENCE, Command, ended, is_ready, said
+from tests.cli.command import PATIENCE, ROOT, Command, ended, is_ready, said
 from tests.conftest import eventually
 from tests.docs_tables import SERVICE
 from tests.http.running import caller, token
@@ -25,26 +25,27 @@ from tests.operations.prometheus import Prometheus, Refused, watching
 
 pytestmark = pytest.mark.operations
 
+RUNBOOK = ROOT / "deploy" / "RUNBOOK.md"
 WAITING = "SELECT count(*) FROM pg_locks WHERE NOT granted"
 AT_ONCE, FOUND, UNKNOWN, TURNED_AWAY = 4, 20, 2, 6
 """Calls that wait for the database at once; that find something, that find nothing, that are too many."""
 
 
-def section() -> str:
+def metrics() -> str:
     return SERVICE.read_text(encoding="utf-8").partition("\n## Metrics\n")[2].partition("\n## ")[0]
 
 
-def blocks(language: str) -> list[str]:
-    return re.findall(rf"```{language}\n(.*?)```", section(), re.DOTALL)
+def blocks(language: str, text: str) -> list[str]:
+    return re.findall(rf"```{language}\n(.*?)```", text, re.DOTALL)
 
 
-def queries() -> dict[str, str]:
-    """The queries of the document by the line above each."""
-    told = "\n".join(blocks("promql"))
+def queries(text: str) -> dict[str, str]:
+    """Those of a document, by the line above each."""
+    told = "\n".join(blocks("promql", text))
     return dict(re.findall(r"^# (.+)\n(.+)$", told, re.MULTILINE))
 
 
-QUERIES = queries()
+QUERIES = queries(metrics()) | queries(RUNBOOK.read_text(encoding="utf-8"))
 ERRORS, P95, RESTARTS = (QUERIES[name] for name in ("Error rate", "Response time p95", "Pod restarts"))
 ERRORS_OR_0, TOO_MANY = QUERIES["Error rate, 0 while nobody calls"], QUERIES["Too many errors"]
 NOBODY = QUERIES["Nobody to ask"]
@@ -87,7 +88,7 @@ async def server(database_url: str, tmp_path: Path) -> AsyncIterator[Served]:
 @pytest.fixture
 async def prometheus(server: Served, tmp_path: Path) -> AsyncIterator[Prometheus]:
     """It has read that server at least once."""
-    (config,) = blocks("yaml")
+    (config,) = blocks("yaml", metrics())
     with watching(server.probes, yaml.safe_load(config), tmp_path) as prometheus:
         await eventually(prometheus.is_up, within=PATIENCE)
         yield prometheus
@@ -278,7 +279,7 @@ async def test_what_the_tenant_with_the_most_uses_has_its_name_and_what_the_othe
             body = {"conversation_id": "a", "messages": texts}
             headers = await token(database, tenant)
             assert (await client.post("/ingest", json=body, headers=headers)).status_code == 200
-    (config,) = blocks("yaml")
+    (config,) = blocks("yaml", metrics())
     with watching(server.probes, yaml.safe_load(config), tmp_path) as prometheus:
         await eventually(prometheus.is_up, within=PATIENCE)
         assert prometheus.ask(QUERIES["Passages of each tenant"]) == {
@@ -306,6 +307,6 @@ async def test_promtool_finds_nothing_to_say_of_the_metrics_and_the_configuratio
         ["promtool", "check", "metrics"], input=server.metrics(), capture_output=True, text=True
     )
     assert (checked.stdout + checked.stderr, checked.returncode) == ("", 0)
-    (config,) = blocks("yaml")
+    (config,) = blocks("yaml", metrics())
     (tmp_path / "prometheus.yml").write_text(config)
     subprocess.run(["promtool", "check", "config", tmp_path / "prometheus.yml"], check=True)

@@ -10,10 +10,10 @@ import pytest
 from mcp_rag.postgres.database import Database
 from tests.cli.command import PATIENCE
 from tests.conftest import eventually
-from tests.http.process import Service
 from tests.http.running import token
-from tests.locks import WAITING, withheld
-from tests.operations.load import KINDS, LEGACY, MODERN, NEWER_SSE, SSE, Load, Report, Rest, Token
+from tests.locks import in_flight, withheld
+from tests.operations.fleet import Fleet
+from tests.operations.load import LEGACY, MODERN, NEWER_SSE, SSE, Load, Rest, Token, progress
 from tests.operations.proxy import Proxy
 
 pytestmark = pytest.mark.operations
@@ -21,37 +21,11 @@ pytestmark = pytest.mark.operations
 CALLERS = 4
 EVERY = 0.1
 """Seconds between two calls."""
-DRAIN = "4"
-GRACE = "60"
 
 
 @pytest.fixture
 async def tokens(database: Database) -> list[Token]:
     return [await token(database, name=f"caller {n}") for n in range(CALLERS)]
-
-
-class Fleet:
-    """The processes behind the proxy."""
-
-    def __init__(self, home: Path, database_url: str, stack: AsyncExitStack) -> None:
-        self._home, self._database_url, self._stack = home, database_url, stack
-        self.serving: dict[str, Service] = {}
-
-    async def start(self, name: str) -> Service:
-        service = Service(
-            self._home,
-            self._database_url,
-            MCP_RAG_EMBED="0",
-            MCP_RAG_POOL_SIZE="32",
-            MCP_RAG_DRAIN_SECONDS=DRAIN,
-            MCP_RAG_GRACE_SECONDS=GRACE,
-        )
-        self.serving[name] = await self._stack.enter_async_context(service)
-        return service
-
-    @property
-    def ports(self) -> dict[str, int]:
-        return {name: service.port for name, service in self.serving.items()}
 
 
 @pytest.fixture
@@ -68,23 +42,6 @@ async def fleet(tmp_path: Path, database_url: str) -> AsyncIterator[Fleet]:
 async def proxy(fleet: Fleet, tmp_path: Path) -> AsyncIterator[Proxy]:
     async with Proxy(tmp_path / "nginx", fleet.ports) as proxy:
         yield proxy
-
-
-async def in_flight(owner: asyncpg.Connection, calls: int) -> None:
-    async def waiting() -> bool:
-        return bool(await owner.fetchval(WAITING) >= calls)
-
-    await eventually(waiting, within=PATIENCE)
-
-
-async def progress(report: Report, calls: int) -> None:
-    """So many more calls of each kind are made."""
-    goal = {kind: report.started[kind] + calls for kind in KINDS}
-
-    async def reached() -> bool:
-        return all(report.started[kind] >= number for kind, number in goal.items())
-
-    await eventually(reached, within=PATIENCE)
 
 
 async def replaced(fleet: Fleet, proxy: Proxy, owner: asyncpg.Connection, name: str, successor: str) -> None:

@@ -8,6 +8,7 @@ import json
 import os
 import signal
 from collections.abc import Awaitable, Callable, Iterable, Mapping
+from pathlib import Path
 from typing import Any, NamedTuple
 
 from aiohttp import WSMsgType, web
@@ -42,8 +43,12 @@ class Rule(NamedTuple):
 
 
 class Api:
-    def __init__(self, controllers: Controllers, containers: Containers, faults: Faults) -> None:
+    def __init__(
+        self, controllers: Controllers, containers: Containers, faults: Faults, logs: Mapping[str, Path]
+    ) -> None:
+        """`logs` of what runs in pods, by their `version`."""
         self._controllers, self._containers, self._faults = controllers, containers, faults
+        self._logs = logs
         self._objects = controllers.objects
         self.rules: dict[str, list[Rule]] = {}
         """What whoever calls may do, by namespace."""
@@ -240,7 +245,15 @@ class Api:
         return web.json_response(_scale_of(self._update(key, scaled, request)))
 
     async def _log(self, request: web.Request) -> web.Response:
-        return web.Response(text=self._controllers.logs(self._objects.get(self._key(request))))
+        """To its end as it is now, also for who would follow it."""
+        pod = self._objects.get(self._key(request))
+        name = pod["metadata"]["name"]
+        if _true(request, "previous"):
+            raise Refused(400, "BadRequest", f"previous terminated container in pod {name} not found")
+        log = self._logs.get(pod["metadata"]["labels"].get("version", ""))
+        text = log.read_text(encoding="utf-8") if log else self._controllers.logs(pod)
+        lines = text.splitlines(keepends=True)[-int(request.query.get("tailLines", 10**9)) :]
+        return web.Response(text="".join(lines))
 
     def _kind(self, request: web.Request) -> Kind:
         kind = KINDS.get(request.match_info["plural"])

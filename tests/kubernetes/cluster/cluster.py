@@ -38,6 +38,8 @@ class Cluster:
         """The port of what runs in a pod, by the pod's `version`; "" for one without."""
         self.services: dict[tuple[str, str], int] = {}
         """The port on which a service of a namespace is reached."""
+        self.logs: dict[str, Path] = {}
+        """Where what runs in a pod writes its log, by the pod's `version`."""
         self._environments, self._home, self._roles = environments, home, roles
         settings = {
             (namespace, each["metadata"]["name"]): dict(each["data"])
@@ -115,7 +117,7 @@ class Cluster:
 
     async def _start(self) -> None:
         self._controllers = Controllers(self.containers)
-        self._api = Api(self._controllers, self.containers, self.faults)
+        self._api = Api(self._controllers, self.containers, self.faults, self.logs)
         self._running = asyncio.create_task(self._controllers.run())
         self._runner = web.AppRunner(self._api.application(), shutdown_timeout=0.1)
         await self._runner.setup()

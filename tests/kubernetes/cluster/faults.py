@@ -13,6 +13,7 @@ class Fault:
     request: str
     """A regular expression for `VERB path?query`."""
     status: int = 500
+    """200: no error at all, only what happens `meanwhile`."""
     times: int = 1
     skip: int = 0
     applied: bool = False
@@ -61,7 +62,8 @@ class Faults:
         """How many of the next watches are cut off after their first event."""
 
     def of_request(self, request: str) -> Fault | None:
-        return next((each for each in self.requests if each.strikes(request)), None)
+        struck = next((each for each in self.requests if each.strikes(request)), None)
+        return struck if struck and struck.status != 200 else None
 
     def of_command(self, command: str) -> ExecFault | None:
         return next((each for each in self.execs if each.strikes(command)), None)

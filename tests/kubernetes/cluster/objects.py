@@ -31,13 +31,14 @@ KINDS = {
         ("", "Pod", "pods"),
         ("", "Service", "services"),
         ("", "Endpoints", "endpoints"),
+        ("", "Event", "events"),
         ("apps", "Deployment", "deployments"),
         ("apps", "ReplicaSet", "replicasets"),
         ("batch", "CronJob", "cronjobs"),
         ("batch", "Job", "jobs"),
     ]
 }
-"""All that the scripts touch."""
+"""All that the scripts and the runbook touch."""
 
 
 class Key(NamedTuple):
