@@ -94,7 +94,7 @@ test-bundle: .venv/developing $(BUNDLE)/node_modules/installed ## Pack the bundl
 test-image: .venv/developing ## Build the image and run it as it is to be run (needs buildah, podman and mmdebstrap, and root)
 	BASE=$(BASE) $(BIN)/python -m pytest -s -m image tests/deploy
 
-test-kubernetes: .venv/operating $(KUBECTL)/node_modules/installed ## Check the manifests, and run the scripts and the runbook against a local API server (needs npm, nginx)
+test-kubernetes: .venv/operating $(KUBECTL)/node_modules/installed node_modules/installed ## Check the manifests, and run the scripts and the runbook against a local API server (needs npm, nginx)
 	$(BIN)/python -m pytest -n 3 --dist loadgroup -m kubernetes tests/kubernetes
 
 test-integration: .venv/developing node_modules/installed ## Run the suite that operators run, against what is well and what is not (needs npm)
