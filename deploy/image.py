@@ -1,7 +1,7 @@
-"""Builds the image: `python -m deploy.image docker --tag mcp-rag:dev`. What follows is the engine's."""
+"""Builds an image: `python -m deploy.image docker --tag mcp-rag:dev`. Other options are the engine's."""
 
+import argparse
 import subprocess
-import sys
 from pathlib import Path
 
 from mcp_rag import __version__
@@ -22,12 +22,17 @@ def revision() -> str:
 
 
 def main() -> None:
-    engine, *others = sys.argv[1:]
+    asked = argparse.ArgumentParser(prog="python -m deploy.image", allow_abbrev=False)
+    asked.add_argument("engine", help="docker, buildah or podman")
+    asked.add_argument("--target", choices=("product", "operator"), default="product")
+    chosen, others = asked.parse_known_args()
     told = {"VERSION": __version__, "REVISION": revision()}
-    arguments = [f"--build-arg={name}={value}" for name, value in told.items()]
-    subprocess.run(
-        [engine, "build", "--file=deploy/Dockerfile", *arguments, *others, "."], cwd=ROOT, check=True
-    )
+    arguments = [
+        f"--target={chosen.target}",
+        *(f"--build-arg={name}={value}" for name, value in told.items()),
+    ]
+    command = [chosen.engine, "build", "--file=deploy/Dockerfile", *arguments, *others, "."]
+    subprocess.run(command, cwd=ROOT, check=True)
 
 
 if __name__ == "__main__":

@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Makes a backup of an environment's database in S3, and reads it back before it counts.
 #
-#   backup.sh -e development|staging|production [--bucket BUCKET] [-n NAMESPACE] [--dry-run]
+#   backup.sh -e development|staging|production [--bucket BUCKET] [-n NAMESPACE | --here] [--dry-run]
 #
 # The dump (pg_dump, custom format) comes from the toolbox and goes to S3 as it comes; nothing is kept here. What lies
 # there is then read from its first to its last byte by pg_restore, its size and checksum compared, and each table looked
@@ -11,6 +11,7 @@
 #   -e, --environment   whose
 #   --bucket            $BACKUP_BUCKET, or mcp-demo-backups
 #   -n, --namespace     if it is not called like the environment
+#   --here              this container is the toolbox; kubectl is not needed
 #   --dry-run           look whether it could be done
 #
 # The role of the toolbox must see all rows: superuser, or BYPASSRLS. $PUSHGATEWAY_URL is told
@@ -28,12 +29,12 @@ while (($#)); do
         --dry-run) DRY_RUN=true && shift ;;
         -e | --environment) need_value "$1" $# && chosen=$2 && shift 2 ;;
         -n | --namespace) need_value "$1" $# && NAMESPACE=$2 && shift 2 ;;
+        --here) HERE=true && shift ;;
         --bucket) need_value "$1" $# && BUCKET=$2 && shift 2 ;;
         *) misused "what is $1?" ;;
     esac
 done
 [[ -n $chosen ]] || misused "-e is needed"
-need_programs kubectl aws curl
 choose_environment "$chosen"
 
 PARTIAL=''
@@ -50,7 +51,7 @@ trap clean_up EXIT
 trap 'exit 130' INT TERM
 
 found=$(sql <<< 'SELECT current_database(), pg_database_size(current_database());') ||
-    fail "$FAILED" "the database cannot be asked by deployment/$TOOLBOX"
+    fail "$FAILED" "the database cannot be asked $BY"
 read -r database expected <<< "$found"
 name=backup-$database-$(date -u +%Y%m%d-%H%M%S).dump
 key=$ENVIRONMENT/$name

@@ -1,8 +1,8 @@
 #!/usr/bin/env bash
 # Brings a backup back, or (--check) only shows that it could be.
 #
-#   restore.sh -e ENVIRONMENT --check [--key NAME] [--bucket BUCKET] [-n NAMESPACE] [--dry-run]
-#   restore.sh -e ENVIRONMENT --confirm ENVIRONMENT [--key NAME] [--bucket BUCKET] [-n NAMESPACE] [--dry-run]
+#   restore.sh -e ENVIRONMENT --check [--key NAME] [--bucket BUCKET] [-n NAMESPACE | --here] [--dry-run]
+#   restore.sh -e ENVIRONMENT --confirm ENVIRONMENT [--key NAME] [--bucket BUCKET] [-n NAMESPACE | --here] [--dry-run]
 #
 # Either way the backup goes into a new database beside the one that serves; its checksum is compared, then the rows of
 # every table are counted there, and some looked at, against what was noted when the dump was made. With --check the new
@@ -16,6 +16,7 @@
 #   --key               backup-DATABASE-YYYYMMDD-HHMMSS.dump; the newest that is whole, if it is not said
 #   --bucket            $BACKUP_BUCKET, or mcp-demo-backups
 #   -n, --namespace     if it is not called like the environment
+#   --here              this container is the toolbox; kubectl is not needed
 #   --dry-run           look what would be restored
 #
 # BACKUP_ENABLED=false makes no backup first, for a database that cannot be read any more; it is kept all the same.
@@ -37,6 +38,7 @@ while (($#)); do
         --key) need_value "$1" $# && NAME=${2##*/} && shift 2 ;;
         -e | --environment) need_value "$1" $# && chosen=$2 && shift 2 ;;
         -n | --namespace) need_value "$1" $# && NAMESPACE=$2 && shift 2 ;;
+        --here) HERE=true && shift ;;
         --bucket) need_value "$1" $# && BUCKET=$2 && shift 2 ;;
         *) misused "what is $1?" ;;
     esac
@@ -44,7 +46,6 @@ done
 [[ -n $chosen ]] || misused "-e is needed"
 [[ $CHECK == true || $DRY_RUN == true || $CONFIRMED == "$chosen" ]] ||
     fail "$REFUSED" "to replace the database of $chosen, say --confirm $chosen; to try a backup, --check"
-need_programs kubectl aws curl
 choose_environment "$chosen"
 readonly MAINTENANCE=${MAINTENANCE_DATABASE:-postgres}
 
@@ -94,7 +95,7 @@ for part in sha256 contents; do
         fail "$REFUSED" "$NAME has no .$part beside it: it is not known to be whole"
 done
 expected=$(cut -d ' ' -f 1 "$WORK/sha256")
-live=$(sql <<< 'SELECT current_database();') || fail "$FAILED" "the database cannot be asked by deployment/$TOOLBOX"
+live=$(sql <<< 'SELECT current_database();') || fail "$FAILED" "the database cannot be asked $BY"
 moment=$(date -u +%Y%m%d_%H%M%S)
 fresh=restored_${moment}_$$
 if only_told "restore $NAME into $fresh and compare it"; then
@@ -102,7 +103,7 @@ if only_told "restore $NAME into $fresh and compare it"; then
     exit 0
 fi
 if [[ $CHECK == false && ${BACKUP_ENABLED:-true} != false ]]; then
-    "$SCRIPTS/backup.sh" -e "$ENVIRONMENT" -n "$NAMESPACE" --bucket "$BUCKET" ||
+    "$SCRIPTS/backup.sh" -e "$ENVIRONMENT" "${PLACE[@]}" --bucket "$BUCKET" ||
         fail "$REFUSED" "what serves could not be backed up; it serves"
 fi
 

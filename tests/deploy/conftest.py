@@ -25,7 +25,13 @@ CONNECTION = ("PGHOST=127.0.0.1", "PGUSER=owner", "PGDATABASE=postgres", f"PGPAS
 @pytest.fixture(scope="session")
 def image() -> str:
     """Built anew, as far as its files have changed."""
-    return engine.build()
+    return engine.build("product")
+
+
+@pytest.fixture(scope="session")
+def operator_image(image: str) -> str:
+    """On top of the other."""
+    return engine.build("operator")
 
 
 class Beside:

@@ -16,7 +16,8 @@ from typing import Any
 
 ROOT = Path(__file__).parents[2]
 STAND_IN = "localhost/mcp-rag-test-base:bookworm"
-IMAGE = "localhost/mcp-rag-test:latest"
+IMAGES = {"product": "localhost/mcp-rag-test:latest", "operator": "localhost/mcp-rag-operator-test:latest"}
+"""By their target."""
 WHEELS = ROOT / "build/wheels"
 LOCKED = ROOT / "deploy/locked"
 PATIENCE = 180
@@ -67,21 +68,22 @@ def base() -> str:
 
 def fetch_wheels() -> None:
     """All that the build may install, by its hash; what is here already is not fetched again."""
-    for name in ("build.txt", "run.txt"):
+    for name in ("build.txt", "run.txt", "operator.txt"):
         said(
             *(sys.executable, "-m", "pip", "download", "--quiet", "--disable-pip-version-check", "--no-deps"),
             *("--require-hashes", "--only-binary=:all:", "--dest", WHEELS, "--requirement", LOCKED / name),
         )
 
 
-def build() -> str:
-    """The image, built by the command behind `make image`, without a network."""
+def build(target: str) -> str:
+    """An image, built by the command behind `make image`, without a network."""
     with ThreadPoolExecutor() as pool:
         fetched = pool.submit(fetch_wheels)
         on = base()
         fetched.result()
     said(
-        *(sys.executable, "-m", "deploy.image", "buildah", "--tag", IMAGE, "--pull-never", "--layers"),
+        *(sys.executable, "-m", "deploy.image", "buildah", "--target", target, "--tag", IMAGES[target]),
+        *("--pull-never", "--layers"),
         *("--isolation=oci", "--runtime=runc", "--network=none", f"--build-arg=BASE={on}"),
         *(
             "--build-arg=PIP_NO_INDEX=1",
@@ -89,7 +91,7 @@ def build() -> str:
             f"--volume={WHEELS}:/wheels:ro",
         ),
     )
-    return IMAGE
+    return IMAGES[target]
 
 
 def described(kind: str, name: str) -> dict[str, Any]:

@@ -59,3 +59,9 @@ def test_every_variable_of_ours_that_it_sets_is_a_setting() -> None:
     named = set(re.findall(r"\bMCP_RAG_(\w+)=", DOCKERFILE))
     assert {name.lower() for name in named} <= set(Settings.model_fields)
     assert "HOST" in named
+
+
+def test_what_makes_backups_has_the_client_that_its_scripts_are_tested_with() -> None:
+    groups = tomllib.loads((DEPLOY.parent / "pyproject.toml").read_text("utf-8"))["dependency-groups"]
+    (wanted,) = (each for each in map(Requirement, groups["kubernetes"]) if each.name == "awscli")
+    assert locked("operator.txt")["awscli"] in wanted.specifier

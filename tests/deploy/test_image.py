@@ -1,6 +1,7 @@
 """The image, built and started as it is to be run: its root only to be read, as nobody, without a network."""
 
 import json
+import re
 import signal
 from collections.abc import Iterator
 from pathlib import Path
@@ -13,7 +14,7 @@ from mcp_rag.postgres import schema
 from tests.conftest import eventually
 from tests.deploy import engine
 from tests.deploy.conftest import CONNECTION, Beside
-from tests.deploy.engine import PATIENCE, Container, described, once, started
+from tests.deploy.engine import PATIENCE, Container, Finished, described, once, started
 from tests.distribution.test_registry import SERVER
 
 pytestmark = pytest.mark.image
@@ -213,3 +214,41 @@ def test_without_a_database_it_keeps_its_own_where_a_volume_is(image: str, tmp_p
     found = once(image, "search", "lighthouse", "--json", options=there)
     assert "painted every spring" in found.out, found
     assert once(image, "search", "lighthouse", options=("--network=none",)).code != 0, "nothing to write on"
+
+
+def in_operator(image: str, *command: str, options: tuple[str, ...] = ("--network=none",)) -> Finished:
+    program, *arguments = command
+    return once(image, *arguments, options=(*options, f"--entrypoint={program}"))
+
+
+def test_what_makes_backups_is_the_same_with_a_client_of_s3_and_the_scripts(
+    image: str, operator_image: str
+) -> None:
+    told, size = described("image", operator_image), described("image", image)["Size"]
+    print(f"\nThe operator's image has {told['Size'] / 1e6:.0f} MB, {(told['Size'] - size) / 1e6:.0f} more.")
+    below = described("image", image)["RootFS"]["Layers"]
+    assert told["RootFS"]["Layers"][: len(below)] == below
+    assert (told["Config"]["User"], told["Config"]["Entrypoint"]) == ("10001:10001", ["mcp-rag"])
+    assert told["Labels"]["org.opencontainers.image.title"] == "mcp-rag-operator"
+    assert in_shell(operator_image, SET_ID) == []
+    assert in_shell(operator_image, LEFTOVERS) == []
+    assert in_operator(operator_image, "mcp-rag", "--version").out.strip() == f"mcp-rag {__version__}"
+    version = re.search(r"^awscli==(\S+)", (engine.LOCKED / "operator.txt").read_text("utf-8"), re.MULTILINE)
+    assert version
+    assert in_operator(operator_image, "aws", "--version").out.startswith(f"aws-cli/{version[1]} ")
+    for script in ("backup.sh", "restore.sh"):
+        told_how = in_operator(operator_image, script, "--help")
+        assert (told_how.code, "--here" in told_how.out) == (0, True)
+    assert in_operator(image, "/bin/sh", "-c", "command -v aws backup.sh").code != 0
+
+
+def test_it_asks_the_database_and_s3_where_its_root_can_only_be_read(
+    beside: Beside, operator_image: str
+) -> None:
+    nobody = ("AWS_ENDPOINT_URL=http://127.0.0.1:1", "AWS_ACCESS_KEY_ID=a", "AWS_SECRET_ACCESS_KEY=a")
+    given = (*CONNECTION, *nobody, "AWS_MAX_ATTEMPTS=1", "AWS_DEFAULT_REGION=us-east-1")
+    options = (f"--network=container:{beside.database.name}", *(f"--env={each}" for each in given))
+    done = in_operator(operator_image, "backup.sh", "-e", "production", "--here", options=options)
+    assert (done.code, done.out) == (1, "")
+    assert "Could not connect to the endpoint URL" in done.err
+    assert "the bucket mcp-demo-backups cannot be reached" in done.err

@@ -163,6 +163,19 @@ def test_a_dashboard_can_be_provisioned_beside_others(board: dict[str, Any]) -> 
     assert max(x for x, _ in taken) < 24
 
 
+def monitored() -> dict[str, Any]:
+    """What the Prometheus operator makes of our monitor of servers, as its documentation has it."""
+    file = ROOT / "deploy/kubernetes/components/monitoring/pods.yaml"
+    monitor = next(yaml.safe_load_all(file.read_text("utf-8")))
+    usual = {"target_label": "job", "replacement": "production/mcp-rag"}
+    (endpoint,) = monitor["spec"]["podMetricsEndpoints"]
+    ours = [
+        {"target_label": each["targetLabel"], "replacement": each["replacement"]}
+        for each in endpoint["relabelings"]
+    ]
+    return {"job_name": "podMonitor/production/mcp-rag/0", "relabel_configs": [usual, *ours]}
+
+
 @pytest.fixture
 async def prometheus(database_url: str, tmp_path: Path) -> AsyncIterator[Prometheus]:
     """It reads a server that has been called, and has the rules."""
@@ -171,7 +184,7 @@ async def prometheus(database_url: str, tmp_path: Path) -> AsyncIterator[Prometh
     try:
         url, probes = base_url(process, "/mcp"), base_url(process, "Probes")
         await eventually(lambda: is_ready(probes), within=PATIENCE)
-        config: dict[str, Any] = {"scrape_configs": [{"job_name": "mcp-rag"}], "rule_files": [str(RULES)]}
+        config: dict[str, Any] = {"scrape_configs": [monitored()], "rule_files": [str(RULES)]}
         with watching(probes, config, tmp_path) as prometheus:
             await eventually(prometheus.is_up, within=PATIENCE)
             async with caller(url) as client:
@@ -188,6 +201,7 @@ async def test_a_real_prometheus_answers_all_that_rules_and_dashboards_ask(prome
         return prometheus.value(FAILING) == 0
 
     await eventually(recorded, within=PATIENCE)
+    assert prometheus.value('sum(up{job="mcp-rag"})') == 1
     for query in QUERIES:
         prometheus.ask(query)
     exported = {name for query in QUERIES for name in named(query)} - set().union(*OTHERS.values()) - RECORDED

@@ -40,11 +40,12 @@ def named(name: str, kind: str, called: str) -> Object:
 
 def workloads(name: str) -> list[Object]:
     """What makes pods."""
-    return of_kind(name, "Deployment", "Job")
+    return of_kind(name, "Deployment", "Job", "CronJob")
 
 
 def pod(workload: Object) -> Object:
-    found: Object = workload["spec"]["template"]
+    spec: Object = workload["spec"]
+    found: Object = spec["jobTemplate"]["spec"]["template"] if "jobTemplate" in spec else spec["template"]
     return found
 
 

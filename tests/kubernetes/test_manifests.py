@@ -7,7 +7,9 @@ from typing import Any
 
 import kubernetes_validate
 import pytest
+import yaml
 
+from deploy import alerts
 from mcp_rag import __version__
 from mcp_rag.compose import Startup
 from mcp_rag.http.leaving import MCP, Leave
@@ -17,6 +19,7 @@ from mcp_rag.sidecar import create_app
 from tests.kubernetes.manifests import (
     COLOURS,
     ENVIRONMENTS,
+    ROOT,
     Object,
     containers,
     environment,
@@ -24,6 +27,7 @@ from tests.kubernetes.manifests import (
     of_kind,
     pod,
     ports,
+    rendered,
     selected,
     workloads,
 )
@@ -31,14 +35,21 @@ from tests.kubernetes.manifests import (
 pytestmark = [pytest.mark.kubernetes, pytest.mark.parametrize("name", ENVIRONMENTS)]
 
 KUBERNETES = "1.32"
-OPERATORS = ("PodMonitor",)
+OPERATORS = ("PodMonitor", "PrometheusRule")
 """Kinds that a cluster has from an operator."""
 SECRETS = {
     "mcp-database": {"application-url", "owner-url", "host", "database", "owner", "owner-password"},
     "mcp-redis": {"url"},
     "mcp-answering": {"anthropic-api-key"},
+    "mcp-backups": {"access-key-id", "secret-access-key"},
 }
 """What whoever sets up an environment puts there by hand."""
+LIBPQ = {"PGHOST", "PGUSER", "PGPASSWORD", "PGDATABASE"}
+CREDENTIALS = {"AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"}
+SCRIPTS = ROOT.parent / "scripts"
+RULES = ROOT.parent / "monitoring" / "rules.yml"
+PUBLIC = "mcp-rag-public"
+"""What a blackbox exporter reaches: whoever has one calls it so."""
 SIZES = {"m": 0.001, "": 1.0, "Mi": 2.0**20, "Gi": 2.0**30}
 
 
@@ -131,8 +142,8 @@ def test_each_probe_asks_for_what_is_answered(name: str) -> None:
             assert probe["path"] in answered
             assert probe["port"] == "probes"
             assert probe["port"] in ports(container)
-    (monitor,) = of_kind(name, "PodMonitor")
-    assert {each["path"] for each in monitor["spec"]["podMetricsEndpoints"]} <= answered
+    for monitor in of_kind(name, "PodMonitor"):
+        assert {each["path"] for each in monitor["spec"]["podMetricsEndpoints"]} <= answered
 
 
 def _probes(container: Object) -> list[Mapping[str, Any]]:
@@ -166,8 +177,9 @@ def test_what_is_referred_to_is_there(name: str) -> None:
     for container in containers(name):
         assert {each["configMapRef"]["name"] for each in container.get("envFrom", ())} <= maps
         for each in container.get("env", ()):
-            secret = each["valueFrom"]["secretKeyRef"]
-            assert secret["key"] in SECRETS[secret["name"]]
+            if each["valueFrom"] != {"fieldRef": {"fieldPath": "metadata.namespace"}}:
+                secret = each["valueFrom"]["secretKeyRef"]
+                assert secret["key"] in SECRETS[secret["name"]]
 
 
 def test_no_secret_is_written_down(name: str) -> None:
@@ -219,13 +231,82 @@ def test_resources_are_asked_for_within_their_limits(name: str) -> None:
 
 
 def test_all_run_this_version(name: str) -> None:
-    images = {each["image"] for workload in of_kind(name, "Deployment") for each in _images(workload)}
+    images = {each["image"] for workload in rendered(f"overlays/{name}") for each in _containers(workload)}
     assert {image.rpartition(":")[2] for image in images} == {__version__}
 
 
-def _images(workload: Object) -> list[Object]:
-    found: list[Object] = pod(workload)["spec"]["containers"]
+def _containers(workload: Object) -> list[Object]:
+    made = workload["kind"] in ("Deployment", "CronJob")
+    found: list[Object] = pod(workload)["spec"]["containers"] if made else []
     return found
+
+
+def test_alerts_are_those_that_are_tested(name: str) -> None:
+    (rule,) = of_kind(name, "PrometheusRule")
+    assert rule["spec"] == yaml.safe_load(RULES.read_text("utf-8"))
+    assert alerts.WRITTEN.read_text("utf-8") == alerts.prometheus_rule(), "make rules"
+
+
+def test_prometheus_calls_who_it_reads_as_the_rules_do(name: str) -> None:
+    elsewhere = yaml.safe_load((RULES.parent / "prometheus.yml").read_text("utf-8"))["scrape_configs"]
+    jobs = {}
+    for monitor in of_kind(name, "PodMonitor"):
+        (endpoint,) = monitor["spec"]["podMetricsEndpoints"]
+        (relabeling,) = endpoint["relabelings"]
+        assert relabeling["targetLabel"] == "job"
+        jobs[relabeling["replacement"]] = selected(name, monitor["spec"]["selector"]["matchLabels"])
+    called = {each["metadata"]["name"] for each in servers(name)}
+    assert jobs == {"mcp-rag": called, "mcp-rag-worker": {"mcp-worker"}}
+    assert set(jobs) == {each["job_name"] for each in elsewhere}
+    asking = (RULES, *RULES.parent.rglob("dashboards/*.json"))
+    asked = re.findall(r'\bjob=~?\\?"([^"\\]*)', "".join(each.read_text("utf-8") for each in asking))
+    chosen = {job for pattern in asked for job in (*jobs, PUBLIC) if re.fullmatch(pattern, job)}
+    assert chosen == {*jobs, PUBLIC}
+    assert all(any(re.fullmatch(pattern, job) for job in chosen) for pattern in asked)
+
+
+def test_backups_are_made_and_tried_by_the_jobs_that_the_alerts_name(name: str) -> None:
+    if name == "development":
+        assert not of_kind(name, "CronJob")
+        return
+    named_by_alerts = set(re.findall(r'cronjob="([\w-]+)"', RULES.read_text("utf-8")))
+    jobs = {each["metadata"]["name"]: each["spec"] for each in of_kind(name, "CronJob")}
+    assert set(jobs) == named_by_alerts == {"mcp-backend-backup", "mcp-backend-restore-check"}
+    for spec in jobs.values():
+        assert spec["concurrencyPolicy"] == "Forbid"
+        assert spec["timeZone"] == "Etc/UTC"
+        assert 0 < spec["startingDeadlineSeconds"] < 2 * 3600, "or the alert comes before the job"
+    assert len({spec["schedule"] for spec in jobs.values()}) == 2
+
+
+def test_a_job_that_makes_backups_has_time_for_each_try_and_to_take_out_what_is_half_made(name: str) -> None:
+    for each in of_kind(name, "CronJob"):
+        job = each["spec"]["jobTemplate"]["spec"]
+        (container,) = _containers(each)
+        program, seconds, script, *arguments = container["command"]
+        assert (program, arguments[-2:]) == ("timeout", ["-e", "$(ENVIRONMENT)"])
+        assert (SCRIPTS / script).is_file()
+        assert "--here" in arguments
+        stopping = pod(each)["spec"]["terminationGracePeriodSeconds"]
+        assert job["activeDeadlineSeconds"] > (job["backoffLimit"] + 1) * (int(seconds) + stopping)
+
+
+def test_each_setting_of_backups_is_one_that_somebody_reads(name: str) -> None:
+    scripts = "".join(each.read_text("utf-8") for each in SCRIPTS.rglob("*.sh"))
+    written = {
+        key for each in of_kind(name, "CronJob") for one in _containers(each) for key in _given(name, one)
+    }
+    ours = {each for each in written if not each.startswith(("PG", "AWS_"))}
+    assert all(f"${{{each}:-" in scripts for each in ours - {"ENVIRONMENT"})
+    assert written == ours | ((LIBPQ | CREDENTIALS) if written else set())
+
+
+def _given(name: str, container: Object) -> set[str]:
+    maps = {each["configMapRef"]["name"] for each in container["envFrom"]}
+    told = {
+        key for each in of_kind(name, "ConfigMap") if each["metadata"]["name"] in maps for key in each["data"]
+    }
+    return told | {each["name"] for each in container["env"]}
 
 
 def test_a_server_is_given_the_time_that_it_takes_to_leave(name: str) -> None:

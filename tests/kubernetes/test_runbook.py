@@ -119,7 +119,6 @@ def servers(database: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator
     """Two processes of the service, by colour; blue stands for staging and development too."""
     home = tmp_path_factory.mktemp("servers")
     settings = {
-        "MCP_RAG_EMBED": "0",
         "MCP_RAG_LOG_FORMAT": "json",
         "MCP_RAG_PUBLIC_HOSTS": ",".join(HOSTS),
     }
@@ -152,7 +151,7 @@ def checkout(tmp_path: Path) -> Path:
     """What is in the repository, with a history and an origin of its own."""
     made, origin = tmp_path / "checkout", tmp_path / "origin.git"
     made.mkdir()
-    for each in ("deploy", "deployment", "node_modules", "package.json", "tests", "tsconfig.json"):
+    for each in ("deploy", "deployment", "node_modules", "package.json", "package-lock.json", "tests"):
         if (ROOT / each).exists():
             (made / each).symlink_to(ROOT / each)
     git = ["git", "-c", "user.name=operator", "-c", "user.email=operator@example.com"]
@@ -187,6 +186,7 @@ def rehearsal(
             "AWS_ENDPOINT_URL": a_storage.url,
             "PUSHGATEWAY_URL": gateway.url,
             "NODE_EXTRA_CA_CERTS": str(ingress.authority),
+            "NODE_OPTIONS": f"--require {ingress.for_node}",
             "GIT_COMMITTER_NAME": "operator",
             "GIT_COMMITTER_EMAIL": "operator@example.com",
             **ACCOUNT,

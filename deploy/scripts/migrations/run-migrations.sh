@@ -48,8 +48,8 @@ at_head() { # the database has the revision that the toolbox's image needs
     [[ $found == "$HEAD (head)" ]]
 }
 
-image_of_overlay() {
-    kubectl kustomize "$MANIFESTS/overlays/$NAMESPACE" | sed -n 's/^ *image: *//p' | sort -u
+image_of_overlay() { # that of the product; the operator's runs no migration
+    kubectl kustomize "$MANIFESTS/overlays/$NAMESPACE" | sed -n 's/^ *image: *//p' | sed '/-operator[:@]/d' | sort -u
 }
 
 # complete, failed, or nothing while it runs

@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 
 from aiohttp import WSMsgType, web
 
-from tests.kubernetes.cluster.containers import Containers, Image
+from tests.kubernetes.cluster.containers import Containers
 from tests.kubernetes.cluster.controllers import Controllers
 from tests.kubernetes.cluster.faults import ExecFault, Faults
 from tests.kubernetes.cluster.objects import KINDS, Event, Key, Kind, Matches, Object
@@ -277,7 +277,7 @@ class Api:
         fault = self._faults.of_command(" ".join(command))
         if fault and not fault.after and fault.code is not None:
             command = ["sh", "-c", f"echo told to fail >&2; cat > /dev/null; exit {fault.code}"]
-        process = await self._containers.start(Image.of(container), container, command)
+        process = await self._containers.start(pod, container, command)
         try:
             await self._attend(socket, process, fault, reads=_true(request, "stdin"))
         finally:

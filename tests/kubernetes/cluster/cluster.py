@@ -41,7 +41,13 @@ class Cluster:
         self.logs: dict[str, Path] = {}
         """Where what runs in a pod writes its log, by the pod's `version`."""
         self._environments, self._home, self._roles = environments, home, roles
-        self.containers = Containers(secrets, home)
+        settings = {
+            (namespace, each["metadata"]["name"]): dict(each["data"])
+            for namespace, objects in environments.items()
+            for each in objects
+            if each["kind"] == "ConfigMap"
+        }
+        self.containers = Containers(secrets, settings, home)
         self._stack = ExitStack()
 
     def __enter__(self) -> Self:
@@ -126,7 +132,7 @@ class Cluster:
         self._api.rules = {name: Rule.all(role) for name, role in self._roles.items()}
 
     async def _add(self, namespace: str, about: Object) -> None:
-        if (plural := PLURALS.get(about["kind"])) in ("deployments", "services"):
+        if (plural := PLURALS.get(about["kind"])) in ("cronjobs", "deployments", "services"):
             name = self._controllers.objects.create(plural, namespace, about)["metadata"]["name"]
             if plural == "services":
                 await self._listen(namespace, name)

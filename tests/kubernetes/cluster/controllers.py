@@ -6,7 +6,7 @@ import json
 from collections.abc import Iterator
 from typing import Any
 
-from tests.kubernetes.cluster.containers import Containers, Image
+from tests.kubernetes.cluster.containers import Containers
 from tests.kubernetes.cluster.objects import Key, Object, Objects, controlled_by, selecting
 
 REVISION = "deployment.kubernetes.io/revision"
@@ -168,7 +168,7 @@ class Controllers:
         for failed in range(job["spec"].get("backoffLimit", 6) + 1):
             pod = self._make_pod(job["spec"]["template"], job, ready=True)
             (container,) = pod["spec"]["containers"]
-            code, said = await self._containers.run_to_its_end(Image.of(container), container)
+            code, said = await self._containers.run_to_its_end(pod, container)
             if key not in self.objects:
                 return
             self._logs[pod["metadata"]["uid"]] = said

@@ -34,6 +34,7 @@ KINDS = {
         ("", "Event", "events"),
         ("apps", "Deployment", "deployments"),
         ("apps", "ReplicaSet", "replicasets"),
+        ("batch", "CronJob", "cronjobs"),
         ("batch", "Job", "jobs"),
     ]
 }
