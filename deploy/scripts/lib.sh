@@ -131,6 +131,19 @@ end_streams() { # SERVICE COLOUR
         say "WARNING: streams that $2 has stay there: kubectl -n $NAMESPACE rollout restart deployment/$1-$2"
 }
 
+readonly ROLLED_BACK=mcp-rag/rolled-back # on a deployment: the revision that a rollback has made
+
+revision_of() { # DEPLOYMENT
+    field deployment "$1" ".metadata.annotations.deployment\.kubernetes\.io/revision"
+}
+
+# Or the next rollback would take what was left for what ran before.
+record_rollback() { # DEPLOYMENT
+    local now
+    now=$(revision_of "$1") || return 1
+    kube annotate deployment "$1" "$ROLLED_BACK=$now" --overwrite >&2
+}
+
 # Colours -------------------------------------------------------------------------------------------------------------
 
 readonly PREVIOUS=mcp-rag/previous # on the service: who served before the last cutover

@@ -21,7 +21,6 @@
 # shellcheck source-path=SCRIPTDIR source=lib.sh
 source "$(dirname -- "${BASH_SOURCE[0]}")/lib.sh"
 
-readonly ROLLED_BACK=mcp-rag/rolled-back # on a deployment: the revision that a rollback has made
 NAMESPACE='' SERVICE='' TO='' SCALE=false URL=${SERVICE_URL:-}
 while (($#)); do
     case $1 in
@@ -84,8 +83,7 @@ undo() { # sends the deployment's template back by one revision
 
 revisions() {
     local undone now before
-    now=$(field deployment "$SERVICE" ".metadata.annotations.deployment\.kubernetes\.io/revision") ||
-        fail "$FAILED" "$SERVICE cannot be read"
+    now=$(revision_of "$SERVICE") || fail "$FAILED" "$SERVICE cannot be read"
     undone=$(field deployment "$SERVICE" ".metadata.annotations.${ROLLED_BACK//./\\.}") ||
         fail "$FAILED" "$SERVICE cannot be read"
     if [[ -n $undone && $undone == "$now" ]]; then
@@ -100,16 +98,14 @@ revisions() {
         undo || fail "$UNKNOWN" "$SERVICE can be rolled neither back nor forward; pods that were ready serve"
         fail "$REVERTED" "the previous revision of $SERVICE does not become ready; $before serves"
     fi
-    now=$(field deployment "$SERVICE" ".metadata.annotations.deployment\.kubernetes\.io/revision")
-    kube annotate deployment "$SERVICE" "$ROLLED_BACK=$now" --overwrite >&2 ||
-        say "WARNING: it is not on record that this was a rollback: do not call it twice"
+    record_rollback "$SERVICE" || say "WARNING: it is not on record that this was a rollback: do not call it twice"
     ask_callers "$(image)"
 }
 
 # Its answer may be lost, and it done all the same.
 unless_undone() { # REVISION IMAGE
     local now
-    now=$(field deployment "$SERVICE" ".metadata.annotations.deployment\.kubernetes\.io/revision") ||
+    now=$(revision_of "$SERVICE") ||
         fail "$UNKNOWN" "$SERVICE could be neither undone nor read; pods that were ready serve"
     [[ $now != "$1" ]] || fail "$FAILED" "$SERVICE cannot be undone; $2 serves"
 }

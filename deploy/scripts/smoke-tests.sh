@@ -1,24 +1,26 @@
 #!/usr/bin/env bash
 # Uses the service as its callers do, and takes out again what it has put in.
 #
-#   smoke-tests.sh development|staging|production [--url URL] [--dry-run]
+#   smoke-tests.sh development|staging|production [--url URL] [--revision REVISION] [--dry-run]
 #
 # /health, /version, an ingest, a search that must find it, a question that must quote it, and over MCP a session and
 # its tools. $API_TOKEN is sent where it is set; it needs the scopes read, write and erase.
 #
 #   --url       where it is, if not where the environment has it
+#   --revision  what /version must have as revision: the commit that the image was built of
 #   --dry-run   say what would be called
 #
 # Exit codes: 0 all is well; 1 something is not, and it says what; 2 wrong call.
 # shellcheck source-path=SCRIPTDIR source=lib.sh
 source "$(dirname -- "${BASH_SOURCE[0]}")/lib.sh"
 
-ENVIRONMENT='' URL=${SERVICE_URL:-}
+ENVIRONMENT='' URL=${SERVICE_URL:-} VERSION='"version":'
 while (($#)); do
     case $1 in
         -h | --help) show_help && exit 0 ;;
         --dry-run) DRY_RUN=true && shift ;;
         --url) need_value "$1" $# && URL=$2 && shift 2 ;;
+        --revision) need_value "$1" $# && VERSION="\"revision\":\"$2\"" && shift 2 ;;
         -*) misused "what is $1?" ;;
         *) [[ -z $ENVIRONMENT ]] || misused "one environment" && ENVIRONMENT=$1 && shift ;;
     esac
@@ -99,7 +101,7 @@ trap clean_up EXIT
 trap 'exit 130' INT TERM
 
 check health '"status":' call "$URL/health"
-check version '"version":' call "$URL/version"
+check version "$VERSION" call "$URL/version"
 STORED=true
 check ingest '"added":1' post /ingest "{\"conversation_id\":\"$CONVERSATION\",\"content\":\"$SENTENCE\"}"
 [[ $BAD == 0 ]] || STORED=maybe

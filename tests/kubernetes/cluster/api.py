@@ -7,7 +7,7 @@ import asyncio
 import json
 import os
 import signal
-from collections.abc import Awaitable, Callable, Iterable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -62,7 +62,7 @@ class Api:
         app.router.add_get("/apis", self._groups)
         app.router.add_get("/openapi/v3", self._descriptions)
         app.router.add_get("/openapi/v3/{group:.*}", self._description)
-        for prefix in ("/api/{version:v1}", "/apis/{group}/{version:v1}"):
+        for prefix in ("/api/{version:v1}", "/apis/{group}/{version:v[12]}"):
             app.router.add_get(prefix, self._resources)
             collection = f"{prefix}/namespaces/{{namespace}}/{{plural}}"
             app.router.add_get(f"{prefix}/{{plural}}", self._list)
@@ -132,22 +132,22 @@ class Api:
 
     async def _groups(self, _: web.Request) -> web.Response:
         groups = []
-        for name in sorted({kind.group for kind in KINDS.values()} - {""}):
-            version = {"groupVersion": f"{name}/v1", "version": "v1"}
+        for name, number in sorted({(kind.group, kind.number) for kind in KINDS.values() if kind.group}):
+            version = {"groupVersion": f"{name}/{number}", "version": number}
             groups.append({"name": name, "versions": [version], "preferredVersion": version})
         return web.json_response({"kind": "APIGroupList", "apiVersion": "v1", "groups": groups})
 
     async def _resources(self, request: web.Request) -> web.Response:
-        group = request.match_info.get("group", "")
+        kinds = _of_group(request.match_info.get("group", ""))
         found = [
             {"name": each.plural, "singularName": "", "namespaced": True, "kind": each.name, "verbs": VERBS}
-            for each in _of_group(group)
+            for each in kinds
         ]
-        version = f"{group}/v1" if group else "v1"
+        version = kinds[0].version
         return web.json_response({"kind": "APIResourceList", "groupVersion": version, "resources": found})
 
     async def _descriptions(self, _: web.Request) -> web.Response:
-        paths = {_root(group) for group in {kind.group for kind in KINDS.values()}}
+        paths = {_root(kind) for kind in KINDS.values()}
         return web.json_response(
             {"paths": {path: {"serverRelativeURL": f"/openapi/v3/{path}"} for path in paths}}
         )
@@ -158,12 +158,16 @@ class Api:
         group = "" if group == "v1" else group.partition("/")[0]
         query = {"name": "fieldValidation", "in": "query", "schema": {"type": "string"}}
         paths = {
-            f"/{_root(group)}/namespaces/{{namespace}}/{each.plural}/{{name}}": {
+            f"/{_root(each)}/namespaces/{{namespace}}/{each.plural}/{{name}}": {
                 "patch": {
                     "parameters": [query],
                     "responses": {},
                     "x-kubernetes-action": "patch",
-                    "x-kubernetes-group-version-kind": {"group": group, "version": "v1", "kind": each.name},
+                    "x-kubernetes-group-version-kind": {
+                        "group": group,
+                        "version": each.number,
+                        "kind": each.name,
+                    },
                 }
             }
             for each in _of_group(group)
@@ -381,12 +385,12 @@ def _scale_of(about: Object) -> Object:
     return whole | {"spec": {"replicas": replicas}, "status": {"replicas": replicas}}
 
 
-def _of_group(group: str) -> Iterable[Kind]:
+def _of_group(group: str) -> list[Kind]:
     return [each for each in KINDS.values() if each.group == group]
 
 
-def _root(group: str) -> str:
-    return f"apis/{group}/v1" if group else "api/v1"
+def _root(kind: Kind) -> str:
+    return f"apis/{kind.version}" if kind.group else "api/v1"
 
 
 def _true(request: web.Request, name: str) -> bool:

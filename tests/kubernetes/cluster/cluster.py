@@ -19,6 +19,7 @@ from tests.kubernetes.cluster.patches import Refused
 
 T = TypeVar("T")
 PLURALS = {kind.name: plural for plural, kind in KINDS.items()}
+APPLIED = "kubectl.kubernetes.io/last-applied-configuration"
 SECONDS = 30
 
 
@@ -70,6 +71,10 @@ class Cluster:
     def update(self, plural: str, namespace: str, name: str, change: Callable[[Object], None]) -> None:
         """What somebody else does."""
         self._do(lambda: self.edit(plural, namespace, name, change))
+
+    def remove(self, plural: str, namespace: str, name: str) -> None:
+        """What somebody else takes away."""
+        self._do(lambda: self._controllers.objects.delete(Key(plural, namespace, name)))
 
     def edit(self, plural: str, namespace: str, name: str, change: Callable[[Object], None]) -> None:
         """The same, `meanwhile`: for the cluster's own thread."""
@@ -132,8 +137,9 @@ class Cluster:
         self._api.rules = {name: Rule.all(role) for name, role in self._roles.items()}
 
     async def _add(self, namespace: str, about: Object) -> None:
-        if (plural := PLURALS.get(about["kind"])) in ("cronjobs", "deployments", "services"):
-            name = self._controllers.objects.create(plural, namespace, about)["metadata"]["name"]
+        plural = PLURALS.get(about["kind"])
+        if plural and plural != "jobs":
+            name = self._controllers.objects.create(plural, namespace, _as_applied(about))["metadata"]["name"]
             if plural == "services":
                 await self._listen(namespace, name)
 
@@ -173,6 +179,16 @@ class Cluster:
             return result
 
         return self._portal.call(done)
+
+
+def _as_applied(about: Object) -> Object:
+    """With the note that `kubectl apply` leaves, of what it was given."""
+    metadata = about["metadata"]
+    given = about | {"metadata": metadata | {"annotations": metadata.get("annotations", {})}}
+    note = json.dumps(given, sort_keys=True, separators=(",", ":")) + "\n"
+    return about | {
+        "metadata": metadata | {"annotations": given["metadata"]["annotations"] | {APPLIED: note}}
+    }
 
 
 async def _copy(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:

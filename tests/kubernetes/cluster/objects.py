@@ -19,26 +19,39 @@ class Kind(NamedTuple):
     group: str
     name: str
     plural: str
+    number: str = "v1"
 
     @property
     def version(self) -> str:
-        return f"{self.group}/v1" if self.group else "v1"
+        return f"{self.group}/{self.number}" if self.group else self.number
 
 
 KINDS = {
-    plural: Kind(group, name, plural)
-    for group, name, plural in [
-        ("", "Pod", "pods"),
-        ("", "Service", "services"),
-        ("", "Endpoints", "endpoints"),
-        ("", "Event", "events"),
-        ("apps", "Deployment", "deployments"),
-        ("apps", "ReplicaSet", "replicasets"),
-        ("batch", "CronJob", "cronjobs"),
-        ("batch", "Job", "jobs"),
+    kind.plural: kind
+    for kind in [
+        Kind("", "Pod", "pods"),
+        Kind("", "Service", "services"),
+        Kind("", "Endpoints", "endpoints"),
+        Kind("", "Event", "events"),
+        Kind("", "ConfigMap", "configmaps"),
+        Kind("apps", "Deployment", "deployments"),
+        Kind("apps", "ReplicaSet", "replicasets"),
+        Kind("autoscaling", "HorizontalPodAutoscaler", "horizontalpodautoscalers", "v2"),
+        Kind("batch", "CronJob", "cronjobs"),
+        Kind("batch", "Job", "jobs"),
+        Kind("policy", "PodDisruptionBudget", "poddisruptionbudgets"),
+        # What kubectl must only know, to pass it by.
+        Kind("", "Namespace", "namespaces"),
+        Kind("", "ServiceAccount", "serviceaccounts"),
+        Kind("monitoring.coreos.com", "PodMonitor", "podmonitors"),
+        Kind("monitoring.coreos.com", "PrometheusRule", "prometheusrules"),
+        Kind("networking.k8s.io", "Ingress", "ingresses"),
+        Kind("networking.k8s.io", "NetworkPolicy", "networkpolicies"),
+        Kind("rbac.authorization.k8s.io", "Role", "roles"),
+        Kind("rbac.authorization.k8s.io", "RoleBinding", "rolebindings"),
     ]
 }
-"""All that the scripts and the runbook touch."""
+"""All that the scripts and the runbook touch, or read of."""
 
 
 class Key(NamedTuple):
