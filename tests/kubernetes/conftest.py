@@ -5,8 +5,8 @@ import os
 import subprocess
 import sys
 import uuid
-from collections.abc import Callable, Iterator
-from contextlib import ExitStack
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import ExitStack, contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import NamedTuple
@@ -21,6 +21,7 @@ from tests.http.process import Service
 from tests.kubernetes.cluster.cluster import Cluster
 from tests.kubernetes.kubectl import folder
 from tests.kubernetes.manifests import COLOURS, ENVIRONMENTS, environment, named
+from tests.kubernetes.measuring import Measured, measured
 from tests.kubernetes.pushgateway import Pushgateway
 from tests.kubernetes.s3 import ACCOUNT, Storage
 
@@ -48,12 +49,19 @@ class Colours(NamedTuple):
 
 @pytest.fixture(scope="session")
 def colours(postgres: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Colours]:
-    home = tmp_path_factory.mktemp("colours")
+    with two_colours(postgres, tmp_path_factory.mktemp("colours"), {each: each for each in COLOURS}) as made:
+        yield made
+
+
+@contextmanager
+def two_colours(postgres: str, home: Path, revisions: Mapping[str, str]) -> Iterator[Colours]:
+    """They say of themselves that they are these commits."""
     url = asyncio.run(create_database(postgres, f"colours_{uuid.uuid4().hex[:12]}"))
     token = asyncio.run(make_token(url))
     with ExitStack() as stack:
         services = {
-            colour: Service(home, url, MCP_RAG_EMBED="0", MCP_RAG_REVISION=colour) for colour in COLOURS
+            colour: Service(home, url, MCP_RAG_EMBED="0", MCP_RAG_REVISION=revision)
+            for colour, revision in revisions.items()
         }
         for service in services.values():
             stack.callback(lambda service=service: asyncio.run(service.__aexit__()))
@@ -184,3 +192,12 @@ def keeping(run: Run, storage: Storage, gateway: Pushgateway) -> Run:
     """As `run`, with a place for backups, and somebody to tell of them."""
     places = {"AWS_ENDPOINT_URL": storage.url, "PUSHGATEWAY_URL": gateway.url, **ACCOUNT}
     return lambda script, *arguments, **environment: run(script, *arguments, **places | environment)
+
+
+@pytest.fixture
+def watched(tmp_path: Path) -> Iterator[Measured]:
+    """Servers whose calls do not fail yet, and a Prometheus that watches them."""
+    home = tmp_path / "prometheus"
+    home.mkdir()
+    with measured(home) as made:
+        yield made

@@ -17,10 +17,12 @@ pytestmark = [pytest.mark.kubernetes, pytest.mark.xdist_group("colours")]
 CALLED = (
     "backup.sh",
     "cutover.sh",
+    "deploy.sh",
     "migrations/run-migrations.sh",
     "restore.sh",
     "rollback.sh",
     "smoke-tests.sh",
+    "watch.sh",
 )
 
 
@@ -82,6 +84,14 @@ def test_the_smoke_tests_say_what_is_not_well(serving: Run, colours: Colours) ->
     assert "5 of 7 checks" in done.said
     assert "NOT OK  ask" in done.said
     assert conversations(colours) == []
+
+
+def test_another_revision_than_was_expected_is_not_well(serving: Run) -> None:
+    assert serving("smoke-tests.sh", "production", "--revision", "blue").code == 0
+    done = serving("smoke-tests.sh", "production", "--revision", "green")
+    assert done.code == 1
+    assert "NOT OK  version" in done.said
+    assert "1 of 7 checks" in done.said
 
 
 def test_nobody_who_answers_is_not_well(run: Run) -> None:
