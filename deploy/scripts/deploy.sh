@@ -38,8 +38,8 @@ done
 need_programs kubectl
 choose_context "$NAMESPACE"
 
-rendered() { # the overlay, with the image
-    kubectl kustomize "$OVERLAYS/$NAMESPACE" | sed "s|^\( *image: \).*|\1$IMAGE|"
+rendered() { # the overlay, with the image; the operator's is another, and not deployed here
+    kubectl kustomize "$OVERLAYS/$NAMESPACE" | sed "/-operator[:@]/! s|^\( *image: \).*|\1$IMAGE|"
 }
 
 replicas() { # DEPLOYMENT

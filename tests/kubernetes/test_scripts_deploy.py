@@ -38,9 +38,11 @@ def test_the_colour_that_does_not_serve_is_replaced_and_the_other_is_not_touched
     cluster: Cluster, run: Run
 ) -> None:
     before = cluster.get("deployments", "production", "mcp-backend-blue")
+    backups = cluster.every("cronjobs", "production")
     done = run("deploy.sh", *PRODUCTION)
     assert (done.code, done.out) == (0, "colour=green\nchanged=true\n")
     assert cluster.get("deployments", "production", "mcp-backend-blue") == before
+    assert cluster.every("cronjobs", "production") == backups
     assert {image(cluster, each) for each in ("mcp-backend-green", "mcp-worker", "mcp-backend")} == {NEW}
     assert not any("-blue" in each for each in cluster.changes)
     service = cluster.get("services", "production", "mcp-backend")

@@ -1,0 +1,1 @@
+"""GitHub's workflows: read by those who know the rules, and run without GitHub."""
