@@ -4,6 +4,7 @@ Left out of it are the tests, which this is part of, and the image. Nobody is as
 """
 
 import json
+import re
 import urllib.request
 from collections.abc import Callable
 
@@ -52,6 +53,11 @@ def built(repository: Repository) -> str:
     return f"ghcr.io/example/mcp-rag:{repository.revision}"
 
 
+def refusals(done: Done) -> list[str]:
+    """What GitHub would show above the run. The text of a step is in the log as well."""
+    return re.findall(r"::error title=Refused::(?!\$)(.+)", done.said)
+
+
 # Production
 
 
@@ -83,13 +89,13 @@ def test_a_commit_comes_into_production_as_the_colour_that_did_not_serve(
 def test_production_is_not_deployed_without_tests(deploy: Deploy, environments: Cluster) -> None:
     done = deploy("production", "skip_tests=true")
     assert (done.code, environments.changes) == (1, [])
-    assert "production is not deployed without tests: set skip_tests to false" in done.said
+    assert refusals(done) == ["production is not deployed without tests: set skip_tests to false"]
 
 
 def test_production_is_deployed_from_main_only(deploy: Deploy, environments: Cluster) -> None:
     done = deploy("production", "branch=hotfix")
     assert (done.code, environments.changes) == (1, [])
-    assert "production is deployed from main, not from hotfix" in done.said
+    assert refusals(done) == ["production is deployed from main, not from hotfix"]
 
 
 def test_what_staging_does_not_serve_does_not_come_into_production(
@@ -213,4 +219,4 @@ def test_what_was_there_already_is_not_rolled_back(deploy: Deploy, environments:
 def test_a_branch_that_there_is_not_is_said(deploy: Deploy, environments: Cluster) -> None:
     done = deploy("staging", "branch=nothing")
     assert (done.code, environments.changes) == (1, [])
-    assert "there is no branch nothing" in done.said
+    assert refusals(done) == ["there is no branch nothing"]
