@@ -19,7 +19,7 @@ from mcp_rag.postgres.store import MOST_TRIES
 
 
 class Aside:
-    """A connection of its own, made when it is first needed and again after it failed.
+    """A connection of its own, made when it is first needed and again after it failed, or was ended meanwhile.
 
     For one event loop, and for one task at a time.
     """
@@ -48,7 +48,8 @@ class Aside:
             # In the middle of a question nobody knows what the next answer would belong to.
             unanswered.callback(self.close)
             async with asyncio.timeout(self.patience):
-                connection = self._connection or await self._connect()
+                kept = self._connection
+                connection = kept if kept and not kept.is_closed() else await self._connect()
                 rows = await connection.fetch(sql(name), *args)
             unanswered.pop_all()
         return list(rows)

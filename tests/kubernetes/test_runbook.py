@@ -21,6 +21,7 @@ from tests.kubernetes.conftest import make_token, secrets_of
 from tests.kubernetes.ingress import Ingress
 from tests.kubernetes.kubectl import folder
 from tests.kubernetes.manifests import COLOURS, ENVIRONMENTS, environment
+from tests.kubernetes.measuring import Measured
 from tests.kubernetes.pushgateway import Pushgateway
 from tests.kubernetes.s3 import ACCOUNT, Storage
 
@@ -167,7 +168,7 @@ def checkout(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def rehearsal(
-    cluster: Cluster, checkout: Path, database: str, a_storage: Storage, tmp_path: Path
+    cluster: Cluster, checkout: Path, database: str, a_storage: Storage, watched: Measured, tmp_path: Path
 ) -> Iterator[Rehearsal]:
     """A backup was made in the night before."""
     a_storage.reset()
@@ -185,6 +186,7 @@ def rehearsal(
             "API_TOKEN": asyncio.run(make_token(database)),
             "AWS_ENDPOINT_URL": a_storage.url,
             "PUSHGATEWAY_URL": gateway.url,
+            "PROMETHEUS_URL": watched.url,
             "NODE_EXTRA_CA_CERTS": str(ingress.authority),
             "NODE_OPTIONS": f"--require {ingress.for_node}",
             "GIT_COMMITTER_NAME": "operator",
