@@ -19,7 +19,7 @@ from mcp_rag.postgres.store import MOST_TRIES
 
 
 class Aside:
-    """A connection of its own, made when it is first needed and again after it failed, or was ended meanwhile.
+    """A connection of its own, made when it is first needed and again after it failed or was ended.
 
     For one event loop, and for one task at a time.
     """
