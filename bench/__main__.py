@@ -208,7 +208,12 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--out", type=Path, default=Path("bench.json"), help="where the JSON goes")
     parser.add_argument("--scale", action="store_true", help="a million passages: the stores, nothing else")
     parser.add_argument("--quick", action="store_true", help="less of everything: to try it, not to judge by")
-    parser.add_argument("--only", nargs="+", choices=(*MEASUREMENTS, *ON_DEMAND), help="measure these")
+    parser.add_argument(
+        "--only",
+        nargs="+",
+        choices=(*MEASUREMENTS, *ON_DEMAND),
+        help="measure these (default: all but migrations)",
+    )
     parser.add_argument(
         "--data",
         type=Path,

@@ -62,9 +62,10 @@ async def measure(
                 for transport in ours.connect
                 for revision in ERAS
             ]
-            return costs + [
+            memories = [
                 await _memory(ours, transport, questions, calls, progress) for transport in ours.connect
             ]
+            return costs + [figure for each in memories for figure in each]
 
 
 async def _cost(
@@ -93,16 +94,21 @@ async def _by_turns(clients: dict[str, Client], calls: int) -> dict[str, float]:
 
 async def _memory(
     server: Server, transport: str, questions: Sequence[str], calls: int, progress: Progress
-) -> Figure:
-    """As many first that do not count: pools, caches and arenas fill, the last of them slowly."""
+) -> list[Figure]:
+    """A fifth first: pools, caches and arenas fill. As many at the end say whether it goes on growing."""
     progress(f"searching {2 * calls:,} times over {transport}")
-    batches = max(1, calls // 250)
+    warm, batches = calls // 5, max(1, calls // 250)
     async with server.connect[transport](ERAS["2025-11-25"]) as client:
-        before, after = [
-            await _after(client, questions, calls, batches, server.megabytes[transport]) for _ in range(2)
+        before, after, later = [
+            await _after(client, questions, number, batches, server.megabytes[transport])
+            for number in (warm, calls, calls)
         ]
-    name = f"memory after {calls:,} searches more, and {batches} times {AT_ONCE} at once, over {transport}"
-    return Figure(name, after, "MB", Reference(f"after the first {calls:,}", before), FLAT)
+    again = f"  after as many once more, over {transport}"
+    name = f"memory after {calls:,} searches, then {batches} times {AT_ONCE} at once, over {transport}"
+    return [
+        Figure(name, after, "MB", Reference(f"after {warm:,}, and as many at once", before), FLAT),
+        Figure(again, later, "MB", Reference("before those", after), FLAT),
+    ]
 
 
 async def _after(

@@ -33,7 +33,8 @@ def bench(out: Path, *arguments: str) -> tuple[str, dict[str, Any]]:
 TRANSPORTS = ("stdio", "SSE", "HTTP")
 CALLS = {
     *(f"nothing, over {over}, {era}, p50" for over in TRANSPORTS for era in ("2025-11-25", "2026-07-28")),
-    *(f"memory after 40 searches more, and 1 times 50 at once, over {over}" for over in TRANSPORTS),
+    *(f"memory after 40 searches, then 1 times 50 at once, over {over}" for over in TRANSPORTS),
+    *(f"  after as many once more, over {over}" for over in TRANSPORTS),
 }
 
 

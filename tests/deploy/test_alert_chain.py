@@ -1,7 +1,6 @@
 """From calls that fail to the people on call: a real server, Prometheus, Alertmanager, a hook as Slack's."""
 
 import json
-import subprocess
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 from typing import Any
@@ -16,7 +15,7 @@ from tests.cli.command import PATIENCE, Command, ended, is_ready, said
 from tests.conftest import eventually
 from tests.deploy.test_monitoring import MONITORING, RULES
 from tests.http.running import caller
-from tests.operations.prometheus import Prometheus, watching
+from tests.operations.prometheus import Prometheus, running, watching
 
 pytestmark = pytest.mark.operations
 
@@ -57,21 +56,15 @@ def alertmanager(hook: tuple[Hook, str], tmp_path: Path) -> Iterator[str]:
     assert "/run/secrets/slack_url" in shipped
     config.write_text(shipped.replace("/run/secrets/slack_url", str(secret)), encoding="utf-8")
     address = f"127.0.0.1:{ports.free('127.0.0.1', 0)}"
-    with (tmp_path / "alertmanager.log").open("wb") as log:
-        process = subprocess.Popen(
-            [
-                "prometheus-alertmanager",
-                f"--config.file={config}",
-                f"--storage.path={tmp_path / 'alertmanager'}",
-                f"--web.listen-address={address}",
-                "--cluster.listen-address=",
-            ],
-            stdin=subprocess.DEVNULL,
-            stdout=log,
-            stderr=log,
-        )
-    yield address
-    ended(process)
+    command = [
+        "prometheus-alertmanager",
+        f"--config.file={config}",
+        f"--storage.path={tmp_path / 'alertmanager'}",
+        f"--web.listen-address={address}",
+        "--cluster.listen-address=",
+    ]
+    with running(tmp_path / "alertmanager.log", *command):
+        yield address
 
 
 class Watched:

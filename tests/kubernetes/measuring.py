@@ -1,15 +1,14 @@
 """A real Prometheus with the rules of the project, and servers whose counters a test moves."""
 
-import threading
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from typing import Any, Self
+from typing import Any
 
 import httpx2
 import yaml
 
+from tests.kubernetes.standing_in import StandIn
 from tests.operations.prometheus import Prometheus, watching
 from tests.resident.household import eventually
 
@@ -17,7 +16,7 @@ RULES = Path(__file__).parents[2] / "deploy" / "monitoring" / "rules.yml"
 SEEN = "mcp_rag:errors:ratio_rate5m and on() (rate(http_requests_total[5m]) > 0)"
 
 
-class Servers:
+class Servers(StandIn):
     """What Prometheus reads of them. Each time it reads, they have been called a hundred times more."""
 
     def __init__(self) -> None:
@@ -28,33 +27,10 @@ class Servers:
         self.away = False
         self._counted = {"200": 0, "500": 0}
         self._restarts = {"production": 0, "staging": 0}
-        servers = self
+        super().__init__()
 
-        class Handler(BaseHTTPRequestHandler):
-            def do_GET(self) -> None:
-                self.send_response(503 if servers.away else 200)
-                self.send_header("Content-Type", "text/plain; version=0.0.4")
-                self.end_headers()
-                self.wfile.write(servers._told().encode())
-
-            def log_message(self, *_: object) -> None:
-                """Nothing is logged."""
-
-        self._server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        self._thread = threading.Thread(target=self._server.serve_forever)
-
-    def __enter__(self) -> Self:
-        self._thread.start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._server.shutdown()
-        self._thread.join()
-        self._server.server_close()
-
-    @property
-    def url(self) -> str:
-        return f"http://127.0.0.1:{self._server.server_address[1]}"
+    def answer(self, path: str, body: str) -> tuple[int, str]:
+        return (503 if self.away else 200), self._told()
 
     def _told(self) -> str:
         self._counted["200"] += 100

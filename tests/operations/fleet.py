@@ -7,15 +7,15 @@ from tests.http.process import Service
 
 DRAIN = "4"
 GRACE = "60"
-POOL = "16"
-"""Connections of each: with two that leave and two that come, fewer than the database has."""
+POOL = 32
 
 
 class Fleet:
     """The processes behind the proxy."""
 
-    def __init__(self, home: Path, database_url: str, stack: AsyncExitStack) -> None:
-        self._home, self._database_url, self._stack = home, database_url, stack
+    def __init__(self, home: Path, database_url: str, stack: AsyncExitStack, *, pool: int = POOL) -> None:
+        """`pool`: connections of each."""
+        self._home, self._database_url, self._stack, self._pool = home, database_url, stack, pool
         self.serving: dict[str, Service] = {}
 
     async def start(self, name: str, **settings: str) -> Service:
@@ -23,7 +23,7 @@ class Fleet:
             self._home,
             self._database_url,
             MCP_RAG_EMBED="0",
-            MCP_RAG_POOL_SIZE=POOL,
+            MCP_RAG_POOL_SIZE=str(self._pool),
             MCP_RAG_DRAIN_SECONDS=DRAIN,
             MCP_RAG_GRACE_SECONDS=GRACE,
             **settings,

@@ -12,6 +12,7 @@ from contextlib import AbstractAsyncContextManager, asynccontextmanager, context
 from dataclasses import dataclass, field
 from typing import Any
 
+import asyncpg
 import httpx2
 from mcp import MCPError
 from mcp.client import Client
@@ -239,6 +240,21 @@ async def progress(report: Report, calls: int) -> None:
         return all(report.started[kind] >= number for kind, number in goal.items())
 
     await eventually(reached, within=PATIENCE)
+
+
+async def assert_each_was_carried_out_once(load: Load, owner: asyncpg.Connection, *, besides: str) -> None:
+    """What its callers were told is stored is what is stored, `besides` one conversation of before."""
+    stored = {name for name in load.stored if not name.startswith("search")} | {besides}
+    rows = await owner.fetch("SELECT conversation_id FROM conversation")
+    assert {row["conversation_id"] for row in rows} == stored
+    assert await owner.fetchval("SELECT count(*) FROM message") == len(stored)
+
+
+def assert_sessions_ended(report: Report, *, at_most: int) -> None:
+    """Of each kind that has any, some and no more than that; and none where there are none."""
+    assert report.ended[MODERN] == 0
+    assert 0 < report.ended[LEGACY] <= at_most
+    assert 0 < report.ended[SSE] + report.ended[NEWER_SSE] <= 2 * at_most
 
 
 def _root(error: Exception) -> Exception:

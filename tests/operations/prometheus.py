@@ -51,6 +51,18 @@ class Prometheus:
 
 
 @contextmanager
+def running(log: Path, *command: str) -> Iterator[None]:
+    """A program, from its start until it is told to end; then it must have ended well."""
+    with log.open("wb") as said:
+        process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=said, stderr=said)
+    try:
+        yield
+    finally:
+        ended(process)
+    assert process.returncode == 0, log.read_text()
+
+
+@contextmanager
 def watching(probes: str, config: dict[str, Any], folder: Path) -> Iterator[Prometheus]:
     """A Prometheus with this configuration that reads the server with its probes there, every second."""
     config["global"] = {"scrape_interval": "1s", "evaluation_interval": "1s"}
@@ -58,21 +70,12 @@ def watching(probes: str, config: dict[str, Any], folder: Path) -> Iterator[Prom
         job["static_configs"] = [{"targets": [probes.removeprefix("http://")]}]
     (folder / "prometheus.yml").write_text(yaml.safe_dump(config))
     address = f"127.0.0.1:{ports.free('127.0.0.1', 0)}"
-    with (folder / "prometheus.log").open("wb") as log:
-        process = subprocess.Popen(
-            [
-                "prometheus",
-                f"--config.file={folder / 'prometheus.yml'}",
-                f"--storage.tsdb.path={folder / 'tsdb'}",
-                f"--web.listen-address={address}",
-                "--log.level=warn",
-            ],
-            stdin=subprocess.DEVNULL,
-            stdout=log,
-            stderr=log,
-        )
-    try:
+    command = [
+        "prometheus",
+        f"--config.file={folder / 'prometheus.yml'}",
+        f"--storage.tsdb.path={folder / 'tsdb'}",
+        f"--web.listen-address={address}",
+        "--log.level=warn",
+    ]
+    with running(folder / "prometheus.log", *command):
         yield Prometheus(f"http://{address}")
-    finally:
-        ended(process)
-    assert process.returncode == 0, (folder / "prometheus.log").read_text()

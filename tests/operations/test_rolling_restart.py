@@ -13,7 +13,14 @@ from tests.conftest import eventually
 from tests.http.running import token
 from tests.locks import in_flight, withheld
 from tests.operations.fleet import Fleet
-from tests.operations.load import LEGACY, MODERN, NEWER_SSE, SSE, Load, Rest, Token, progress
+from tests.operations.load import (
+    Load,
+    Rest,
+    Token,
+    assert_each_was_carried_out_once,
+    assert_sessions_ended,
+    progress,
+)
 from tests.operations.proxy import Proxy
 
 pytestmark = pytest.mark.operations
@@ -69,14 +76,9 @@ async def test_each_process_is_replaced_and_no_call_fails(
             await progress(report, 4)
     print(report.started, report.ended)
     assert report.failures == []
-    stored = {name for name in load.stored if not name.startswith("search")} | {"before"}
-    rows = await owner.fetch("SELECT conversation_id FROM conversation")
-    assert {row["conversation_id"] for row in rows} == stored
-    assert await owner.fetchval("SELECT count(*) FROM message") == len(stored)
+    await assert_each_was_carried_out_once(load, owner, besides="before")
     # Who has a session loses it with its process: once for each that it may have been in.
-    assert report.ended[MODERN] == 0
-    assert 0 < report.ended[LEGACY] <= 2 * CALLERS
-    assert 0 < report.ended[SSE] + report.ended[NEWER_SSE] <= 4 * CALLERS
+    assert_sessions_ended(report, at_most=2 * CALLERS)
 
 
 async def test_a_process_that_is_killed_loses_calls_and_the_load_notices(
