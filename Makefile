@@ -58,8 +58,9 @@ demo: .venv/installed ## Put real conversations in and take answers out, in a st
 test: .venv/developing ## Run the tests, against a real Postgres and a real model
 	$(BIN)/python -m pytest -n $(WORKERS) --dist loadfile --no-loadscope-reorder -m 'not (slow or $(OTHERS))'
 
+# Two: what measures takes as long as all others together, and is held to no time.
 test-slow: .venv/developing ## Run the tests that take minutes
-	$(BIN)/python -m pytest -m 'slow and not ($(OTHERS))'
+	$(BIN)/python -m pytest -n 2 --dist loadfile -m 'slow and not ($(OTHERS))'
 
 test-fuzz: .venv/developing ## Call the REST routes with whatever their description allows, and does not
 	$(BIN)/python -m pytest -m fuzz tests/http
