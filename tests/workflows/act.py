@@ -19,7 +19,18 @@ VERSION = Path("mcp_rag/__init__.py")
 LEFT_OUT = shutil.ignore_patterns("node_modules", "__pycache__", ".env")
 SECONDS = 180
 
-Pipeline = subprocess.Popen[str]
+SHELL = """#!/bin/bash
+PATH=${{PATH/"{folder}:"/}} /bin/bash "$@" 2>&1 | tee -a "{said}"
+exit "${{PIPESTATUS[0]}}"
+"""
+"""Keeps what a step says: of one that fails, `act` may lose the end. Scripts in it have the usual shell."""
+
+
+class Pipeline(NamedTuple):
+    """A run, and where that is what its steps say."""
+
+    process: subprocess.Popen[str]
+    said: Path
 
 
 class Repository(NamedTuple):
@@ -69,33 +80,41 @@ class Act:
             *(f"--env={name}={value}" for name, value in self.settings.items()),
             *(f"--var={name}={value}" for name, value in {**self.variables, **variables}.items()),
         ]
+        said = self.home / f"{len(self._started)}.log"
+        said.touch()
         here = ("--workflows=.github/workflows/cd.yml", "--platform=ubuntu-24.04=-self-hosted")
-        pipeline = subprocess.Popen(
+        process = subprocess.Popen(
             [PROGRAMS / "act", event, *here, *options],
             cwd=self.repository.folder,
-            env=self._environment(),
+            env=self._environment(said),
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,
             start_new_session=True,
         )
-        self._started.append(pipeline)
-        return pipeline
+        self._started.append(Pipeline(process, said))
+        return self._started[-1]
 
     def stop(self) -> None:
-        for pipeline in self._started:
-            if pipeline.poll() is None:
-                os.killpg(pipeline.pid, signal.SIGKILL)
-                pipeline.communicate()
+        for process, _ in self._started:
+            if process.poll() is None:
+                os.killpg(process.pid, signal.SIGKILL)
+                process.communicate()
 
-    def _environment(self) -> dict[str, str]:
-        path = [folder(), PROGRAMS, "/usr/local/bin", "/usr/bin", "/bin"]
+    def _environment(self, said: Path) -> dict[str, str]:
+        shell = said.with_suffix(".shell") / "bash"
+        shell.parent.mkdir()
+        shell.write_text(SHELL.format(folder=shell.parent, said=said), encoding="utf-8")
+        shell.chmod(0o755)
+        path = [shell.parent, folder(), PROGRAMS, "/usr/local/bin", "/usr/bin", "/bin"]
         home = {"HOME": str(self.home), "XDG_CACHE_HOME": str(self.home / "cache")}
         return {"PATH": os.pathsep.join(map(str, path)), **home, **self.secrets}
 
 
 def finished(pipeline: Pipeline) -> Done:
-    said, _ = pipeline.communicate(timeout=SECONDS)
-    print(said)
-    return Done(pipeline.returncode, said, said)
+    """What its steps said, and that with all that GitHub would show."""
+    shown, _ = pipeline.process.communicate(timeout=SECONDS)
+    said = pipeline.said.read_text(encoding="utf-8")
+    print(shown, "Steps:", said, sep="\n")
+    return Done(pipeline.process.returncode, said, shown + said)

@@ -66,7 +66,9 @@ def test_no_job_may_do_more_than_it_does(file: Path) -> None:
     for name, job in workflow["jobs"].items():
         assert job.get("permissions", {}).get("contents", "read") == "read"
         writes = {key for key, value in job.get("permissions", {}).items() if value == "write"}
-        assert writes == ({"packages", "id-token"} if name == "image" and file.name != "ci.yml" else set())
+        assert writes == (
+            {"packages", "id-token"} if name in ("image", "operator") and file.name != "ci.yml" else set()
+        )
 
 
 # Nobody approves anything here. What can be read is that it is asked for, once, before anything is changed.
@@ -83,7 +85,7 @@ def test_one_job_changes_an_environment_and_waits_for_its_approval() -> None:
     }
     assert found == {"deploy"}
     assert jobs["deploy"]["environment"] == "${{ needs.resolve.outputs.environment }}"
-    assert set(jobs["deploy"]["needs"]) == {"resolve", "test", "staging", "image"}
+    assert set(jobs["deploy"]["needs"]) == {"resolve", "test", "staging", "image", "operator"}
     assert jobs["staging"]["environment"] == "staging"
 
 

@@ -38,6 +38,15 @@ def images(cluster: Cluster, namespace: str) -> set[str]:
     return {image(cluster, namespace, each) for each in found}
 
 
+def of_backups(cluster: Cluster, namespace: str) -> set[str]:
+    """Which images make backups and try them."""
+    return {
+        container["image"]
+        for each in cluster.every("cronjobs", namespace)
+        for container in each["spec"]["jobTemplate"]["spec"]["template"]["spec"]["containers"]
+    }
+
+
 def serving(cluster: Cluster) -> str:
     return str(cluster.get("services", "production", "mcp-backend")["spec"]["selector"]["version"])
 
@@ -54,8 +63,8 @@ def built(repository: Repository) -> str:
 
 
 def refusals(done: Done) -> list[str]:
-    """What GitHub would show above the run. The text of a step is in the log as well."""
-    return re.findall(r"::error title=Refused::(?!\$)(.+)", done.said)
+    """What GitHub would show above the run."""
+    return re.findall(r"^::error title=Refused::(.+)", done.out, re.MULTILINE)
 
 
 # Production
@@ -81,6 +90,7 @@ def test_a_commit_comes_into_production_as_the_colour_that_did_not_serve(
     assert (serving(environments), answered(environments)) == ("green", repository.revision)
     assert image(environments, "production", "mcp-backend-blue") == OLD
     assert images(environments, "production") == {OLD, built(repository)}
+    assert of_backups(environments, "production") == {built(repository).replace(":", "-operator:")}
     assert alembic(behind, "current").split()[0] == schema.REVISION
     assert [key for key in storage.every() if key.endswith(".dump")]
     assert not any(secret in done.said for secret in ("mcprag_", '"contexts"'))

@@ -44,6 +44,7 @@ KINDS = {
         Kind("", "Namespace", "namespaces"),
         Kind("", "ServiceAccount", "serviceaccounts"),
         Kind("monitoring.coreos.com", "PodMonitor", "podmonitors"),
+        Kind("monitoring.coreos.com", "Probe", "probes"),
         Kind("monitoring.coreos.com", "PrometheusRule", "prometheusrules"),
         Kind("networking.k8s.io", "Ingress", "ingresses"),
         Kind("networking.k8s.io", "NetworkPolicy", "networkpolicies"),
