@@ -1,6 +1,7 @@
 """`mcp-rag serve`: MCP, REST, and who may call, in one process."""
 
 import ipaddress
+import socket
 from collections.abc import AsyncIterator
 from contextlib import ExitStack, asynccontextmanager, suppress
 from functools import partial
@@ -47,8 +48,12 @@ KEEP_ALIVE = 75
 hung up on just as it is used again has lost a call."""
 
 
-def serve(settings: Settings) -> None:
+def serve(
+    settings: Settings, calls: socket.socket | None = None, probes: socket.socket | None = None
+) -> None:
     """Serve over HTTP until SIGTERM or SIGINT; calls in flight get time to finish.
+
+    At the ports of the settings, and what listens there already is used: for `calls`, and for `probes`.
 
     Raises:
         InvalidSettings: something else listens on the port for probes.
@@ -67,8 +72,8 @@ def serve(settings: Settings) -> None:
     # Ctrl-C is how it is meant to end.
     with ExitStack() as stack, suppress(KeyboardInterrupt):
         if settings.health_port:
-            stack.enter_context(Sidecar(startup, settings, leave))
-        Server(config, leave, drain=settings.drain_seconds).run()
+            stack.enter_context(Sidecar(startup, settings, leave, listener=probes))
+        Server(config, leave, drain=settings.drain_seconds).run(sockets=[calls] if calls else None)
 
 
 def create_app(startup: Starting, settings: Settings, leave: Leave | None = None) -> FastAPI:

@@ -17,11 +17,11 @@ from starlette.applications import Starlette
 
 from mcp_rag import __version__
 from mcp_rag.compose import Opening, create_cache
-from mcp_rag.errors import InvalidSettings
 from mcp_rag.http import health, metrics
 from mcp_rag.http.health import Version, Vitals
 from mcp_rag.http.leaving import Leave
 from mcp_rag.http.metrics import Metrics
+from mcp_rag.listening import listen
 from mcp_rag.postgres import schema
 from mcp_rag.postgres.aside import Tally
 from mcp_rag.settings import Settings
@@ -35,15 +35,28 @@ class Sidecar:
     """Listens from when it is made, answers from when it is entered until it is left."""
 
     def __init__(
-        self, startup: Opening, settings: Settings, leave: Leave | None = None, *, embeds: bool = False
+        self,
+        startup: Opening,
+        settings: Settings,
+        leave: Leave | None = None,
+        *,
+        embeds: bool = False,
+        listener: socket.socket | None = None,
     ) -> None:
         """It tells of a service, or of one that only `embeds`; until `leave` says that it ends.
+
+        Without a `listener` it is at the port of the settings.
 
         Raises:
             InvalidSettings: something else listens on its port.
         """
         self._leave = leave or Leave()
-        self._listener = _listening(settings.health_host, settings.health_port)
+        self._listener = listener or listen(
+            settings.health_host,
+            settings.health_port,
+            whose=", for probes",
+            other="MCP_RAG_HEALTH_PORT or --health-port (0 for none)",
+        )
         app = create_app(startup, settings, self._leave, embeds=embeds)
         self._server = uvicorn.Server(
             uvicorn.Config(app, log_config=None, access_log=False, ws="none", timeout_graceful_shutdown=1)
@@ -154,19 +167,3 @@ def _installed_from() -> str | None:
         return None
     found: str | None = json.loads(origin or "{}").get("vcs_info", {}).get("commit_id")
     return found
-
-
-def _listening(host: str, port: int) -> socket.socket:
-    try:
-        listener = socket.create_server(
-            (host, port), family=socket.AF_INET6 if ":" in host else socket.AF_INET
-        )
-    except OSError as error:
-        raise InvalidSettings(
-            f"Nothing can listen on port {port} of {host}, for probes: {error.strerror}.",
-            remedy="Choose another one with MCP_RAG_HEALTH_PORT or --health-port (0 for none), or stop the "
-            "program that has it.",
-        ) from error
-    # An answer is written in two pieces. The second waited for the client to confirm the first, for 40 ms.
-    listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, True)
-    return listener

@@ -12,7 +12,7 @@ from typing import Any, Self
 from mcp.client.sse import sse_client
 from mcp.client.streamable_http import streamable_http_client
 
-from mcp_rag.cli import ports
+from tests.free_ports import free_port
 from tests.resident.household import ROOT, SECONDS, eventually
 
 MCP_RAG = (sys.executable, "-m", "mcp_rag")
@@ -24,7 +24,7 @@ class Serving:
     """`mcp-rag serve` as a process of its own, from when it listens until it is told to stop."""
 
     def __init__(self, *, command: Sequence[str] = MCP_RAG, **environment: str) -> None:
-        self.port = ports.free("127.0.0.1", 0)
+        self.port = free_port()
         self.process = subprocess.Popen(
             [*command, "serve", "--port", str(self.port)],
             env={**os.environ, "PYTHONPATH": str(ROOT), **environment},

@@ -1,8 +1,6 @@
 """TCP ports of this machine."""
 
-import socket
-
-from mcp_rag.errors import InvalidSettings
+from mcp_rag.listening import listen, port_of
 
 
 def free(host: str, port: int) -> int:
@@ -11,13 +9,5 @@ def free(host: str, port: int) -> int:
     Raises:
         InvalidSettings: it is taken, or the address is not one of this machine.
     """
-    family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    try:
-        with socket.create_server((host, port), family=family) as listener:
-            found: int = listener.getsockname()[1]
-            return found
-    except OSError as error:
-        raise InvalidSettings(
-            f"Nothing can listen on port {port} of {host}: {error.strerror}.",
-            remedy="Choose another one with MCP_RAG_PORT, or stop the program that has it.",
-        ) from error
+    with listen(host, port) as listener:
+        return port_of(listener)

@@ -9,6 +9,7 @@ import typer
 from mcp_rag import log, pipe
 from mcp_rag.cli import output, ports
 from mcp_rag.errors import InvalidSettings
+from mcp_rag.listening import listen, port_of
 from mcp_rag.settings import Settings, between_commas
 
 
@@ -72,8 +73,16 @@ def serve(
     }
     settings = settings.model_copy(update={name: each for name, each in given.items() if each is not None})
     asyncio.run(serving.require_identification(settings))
-    probed = _for_probes(settings, any_port=port == 0) if health_port is None else health_port
-    port = ports.free(host, settings.port if port is None else port)
+    port, calls, probes = settings.port if port is None else port, None, None
+    if port == 0:
+        calls = listen(host, 0)
+        port = port_of(calls)
+        if health_port is None and "health_port" not in settings.model_fields_set:
+            probes = listen(settings.health_host, 0)
+            health_port = port_of(probes)
+    else:
+        ports.free(host, port)
+    probed = settings.health_port if health_port is None else health_port
     if port == probed:
         raise InvalidSettings(
             f"Port {port} is for calls and for probes.",
@@ -84,7 +93,7 @@ def serve(
     _announce(settings, f"Streamable HTTP at {base}/mcp, SSE at {base}/sse. Ctrl-C ends it.")
     if probed:
         _announce(settings, f"Probes at {_base(settings.health_host, probed)}/health.")
-    serving.serve(settings)
+    serving.serve(settings, calls, probes)
 
 
 def _announce(settings: Settings, text: str) -> None:
@@ -93,13 +102,6 @@ def _announce(settings: Settings, text: str) -> None:
         log.logger().info(text)
     else:
         output.warn(text)
-
-
-def _for_probes(settings: Settings, *, any_port: bool) -> int:
-    """As the settings have it; any port where that of the calls is any, and nobody has chosen one."""
-    if any_port and "health_port" not in settings.model_fields_set:
-        return ports.free(settings.health_host, 0)
-    return settings.health_port
 
 
 def _base(host: str, port: int) -> str:

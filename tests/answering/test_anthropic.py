@@ -2,7 +2,6 @@ import asyncio
 import json
 import logging
 import os
-import socket
 import subprocess
 import sys
 from collections.abc import AsyncIterator, Callable
@@ -34,6 +33,7 @@ from tests.answering.anthropic_server import (
     refusal,
 )
 from tests.answering.briefs import MOVED, brief, claim, evidence, written
+from tests.free_ports import free_port
 from tests.serving import Serve
 
 
@@ -364,8 +364,7 @@ async def test_nothing_is_sent_to_where_a_service_points(
 
 
 async def test_a_service_that_is_not_there_is_named_without_its_password(connect: Connect) -> None:
-    with socket.create_server(("127.0.0.1", 0)) as unused:
-        port = unused.getsockname()[1]
+    port = free_port()
     failure = await refused(connect(url=f"http://user:secret@127.0.0.1:{port}/claude?key=secret"))
     assert f"http://127.0.0.1:{port}/claude cannot be reached: " in failure.cause
     assert "MCP_RAG_ANTHROPIC_URL" in failure.remedy

@@ -1,6 +1,5 @@
 import asyncio
 import json
-import socket
 from collections.abc import AsyncIterator, Callable
 from contextlib import aclosing
 from typing import Any
@@ -28,6 +27,7 @@ from tests.answering.openai_server import (
     Service,
     refusal,
 )
+from tests.free_ports import free_port
 from tests.serving import Serve
 
 ANSWER = 'Anna moved to Lisbon. [1: "moved to Lisbon"] Ben stayed. [2: "I am staying"] [7: "nowhere"]'
@@ -282,8 +282,7 @@ async def test_nothing_is_sent_to_where_a_service_points(
 
 
 async def test_a_service_that_is_not_there_is_named_without_its_password(connect: Connect) -> None:
-    with socket.create_server(("127.0.0.1", 0)) as unused:
-        port = unused.getsockname()[1]
+    port = free_port()
     failure = await refused(connect(url=f"http://user:secret@127.0.0.1:{port}/v1?key=secret"))
     assert f"http://127.0.0.1:{port}/v1 cannot be reached: " in failure.cause
     assert "MCP_RAG_OPENAI_URL" in failure.remedy

@@ -3,7 +3,6 @@
 import asyncio
 import shutil
 import signal
-import socket
 import subprocess
 import time
 from collections.abc import AsyncIterator
@@ -14,6 +13,8 @@ from typing import Literal
 import pytest
 import redis
 
+from tests.free_ports import free_port
+
 Over = Literal["tcp", "unix"]
 
 
@@ -23,7 +24,7 @@ class RedisServer:
     def __init__(self, folder: Path, over: Over) -> None:
         self._folder = folder
         if over == "tcp":
-            port = _free_port()
+            port = free_port()
             self.url = f"redis://127.0.0.1:{port}"
             self._address = ["--bind", "127.0.0.1", "--port", str(port)]
         else:
@@ -79,11 +80,6 @@ class RedisServer:
     def resume(self) -> None:
         assert self._process is not None
         self._process.send_signal(signal.SIGCONT)
-
-
-def _free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        return int(listener.getsockname()[1])
 
 
 class Script:

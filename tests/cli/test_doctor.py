@@ -14,12 +14,12 @@ from starlette.responses import JSONResponse
 from starlette.routing import Route
 
 from mcp_rag import __version__
-from mcp_rag.cli import ports
 from mcp_rag.cli.checks import Check
 from mcp_rag.cli.clients import NAME
 from tests.answering.openai_server import Service
 from tests.cli.command import PATIENCE, Command
 from tests.conftest import eventually
+from tests.free_ports import free_port
 from tests.http.issuing import AUDIENCE, Issuing
 from tests.serving import serve as serve
 
@@ -166,7 +166,7 @@ def test_the_keys_of_the_identity_provider_are_looked_for(
 
 
 async def test_a_server_of_ours_that_runs_is_known_by_its_version_and_how_it_is(anywhere: Command) -> None:
-    nobody, calls, probes = (ports.free("127.0.0.1", 0) for _ in range(3))
+    nobody, calls, probes = (free_port() for _ in range(3))
     down = anywhere.with_environment(
         MCP_RAG_DATABASE_URL=f"postgresql://nobody@127.0.0.1:{nobody}/nothing",
         MCP_RAG_PORT=str(calls),

@@ -1,12 +1,9 @@
 """serve, stdio and the resident server behind it, as processes."""
 
-import asyncio
 import json
 import re
 import signal
 import subprocess
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager, suppress
 from typing import Any
 
 import httpx2
@@ -29,8 +26,8 @@ INITIALIZE = {
 
 async def test_serve_says_where_it_listens_and_answers_there(mcp_rag: Command) -> None:
     process = mcp_rag.start("serve", "--port", "0")
-    url = _said_url(process)
-    async with _connected(url) as client:
+    url = _said_url(process)  # Nobody is refused who calls at once, and nobody else has the port by then.
+    async with Client(url) as client:
         assert {tool.name for tool in (await client.list_tools()).tools} >= {"search", "ask", "ingest"}
     refused = mcp_rag("serve", "--port", str(httpx2.URL(url).port), code=2)
     assert "MCP_RAG_PORT" in refused.err
@@ -46,19 +43,6 @@ def test_stdio_answers_through_a_resident_that_it_starts(mcp_rag: Command) -> No
     process.communicate(timeout=PATIENCE)
     assert process.returncode == 0
     assert not rendezvous.is_held(place)
-
-
-@asynccontextmanager
-async def _connected(url: str) -> AsyncIterator[Client]:
-    """A client, as soon as the server accepts one."""
-    async with httpx2.AsyncClient() as http:
-        while True:
-            with suppress(httpx2.ConnectError):
-                await http.get(url)
-                break
-            await asyncio.sleep(0.02)
-    async with Client(url) as client:
-        yield client
 
 
 def _said_url(process: "subprocess.Popen[bytes]") -> str:

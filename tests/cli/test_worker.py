@@ -17,7 +17,6 @@ import psutil
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
-from mcp_rag.cli import ports
 from mcp_rag.models import NewMessage
 from mcp_rag.ports import Embedder
 from mcp_rag.postgres.database import Database
@@ -28,6 +27,7 @@ from tests import inspection
 from tests.cli.command import PATIENCE, Command, stopped
 from tests.conftest import Borrowed, eventually
 from tests.embedding_service import EmbeddingService, environment
+from tests.free_ports import free_port
 from tests.serving import serve as serve
 
 WITHOUT = (
@@ -172,7 +172,7 @@ async def test_forgetting_a_message_has_the_next_one_embedded_anew_at_once(
 async def test_a_server_that_is_to_embed_nothing_leaves_all_passages_to_a_worker(
     start: Start, mcp_rag: Command, owner: asyncpg.Connection, service: EmbeddingService
 ) -> None:
-    port = ports.free("127.0.0.1", 0)
+    port = free_port()
     server = start("serve", "--no-embed", "--port", str(port))
     async with httpx2.AsyncClient(base_url=f"http://127.0.0.1:{port}", timeout=60) as http:
         await eventually(lambda: _answers(http), within=60)
@@ -332,7 +332,7 @@ def counted(url: str) -> dict[tuple[str, ...], float]:
 @pytest.fixture
 def probes() -> str:
     """Where the probes of one worker shall be."""
-    return f"http://127.0.0.1:{ports.free('127.0.0.1', 0)}"
+    return f"http://127.0.0.1:{free_port()}"
 
 
 def port_of(url: str) -> str:
@@ -358,7 +358,7 @@ async def test_a_worker_is_ready_while_it_has_its_model_its_database_and_the_sch
 
 
 async def test_a_worker_without_its_database_lives_and_is_not_ready(start: Start, mcp_rag: Command) -> None:
-    nobody, probes = (ports.free("127.0.0.1", 0) for _ in range(2))
+    nobody, probes = (free_port() for _ in range(2))
     nowhere = mcp_rag.with_environment(
         MCP_RAG_DATABASE_URL=f"postgresql://postgres@127.0.0.1:{nobody}/none?sslmode=disable",
         MCP_RAG_HEALTH_PORT=str(probes),

@@ -12,10 +12,10 @@ import pytest
 import yaml
 from aiohttp import web
 
-from mcp_rag.cli import ports
 from tests.cli.command import PATIENCE
 from tests.conftest import eventually
 from tests.deploy.test_monitoring import MONITORING, RULES
+from tests.free_ports import free_port
 from tests.http.process import Service
 from tests.http.running import caller
 from tests.operations.prometheus import Prometheus, running, watching
@@ -42,7 +42,7 @@ class Hook:
 @pytest.fixture
 async def hook() -> AsyncIterator[tuple[Hook, str]]:
     """And where it is."""
-    hook, port = Hook(), ports.free("127.0.0.1", 0)
+    hook, port = Hook(), free_port()
     app = web.Application()
     app.router.add_post("/hook", hook.take)
     runner = web.AppRunner(app)
@@ -60,7 +60,7 @@ def alertmanager(hook: tuple[Hook, str], tmp_path: Path) -> Iterator[str]:
     shipped = (MONITORING / "alertmanager.yml").read_text(encoding="utf-8")
     assert "/run/secrets/slack_url" in shipped
     config.write_text(shipped.replace("/run/secrets/slack_url", str(secret)), encoding="utf-8")
-    address = f"127.0.0.1:{ports.free('127.0.0.1', 0)}"
+    address = f"127.0.0.1:{free_port()}"
     command = [
         "prometheus-alertmanager",
         f"--config.file={config}",

@@ -87,6 +87,7 @@ def test_it_is_as_small_as_it_is_to_be_and_says_what_it_is(image: str) -> None:
     labels, config = told["Labels"], told["Config"]
     assert labels["org.opencontainers.image.version"] == __version__
     assert len(labels["org.opencontainers.image.revision"].partition("-")[0]) == 40
+    assert labels["org.opencontainers.image.base.name"] == engine.base()
     assert labels["io.modelcontextprotocol.server.name"] == SERVER["name"]
     assert (config["Entrypoint"], config["Cmd"]) == (["mcp-rag"], ["serve"])
     assert (config["User"], config["StopSignal"]) == ("10001:10001", "SIGTERM")

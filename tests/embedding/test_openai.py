@@ -1,7 +1,6 @@
 import asyncio
 import hashlib
 import json
-import socket
 import threading
 from collections.abc import AsyncIterator, Callable
 from typing import Any
@@ -18,6 +17,7 @@ from mcp_rag import embedding
 from mcp_rag.embedding.catalogue import MODELS
 from mcp_rag.embedding.openai import MAX_BATCH_TEXTS, MAX_CHARACTERS, OpenAIEmbedder
 from mcp_rag.errors import EmbeddingFailed, InvalidSettings, ModelError, ModelNotFound, NotReady
+from tests.free_ports import free_port
 
 Serve = Callable[[Starlette], str]
 KEY = "sk-a-very-secret-key"
@@ -273,8 +273,7 @@ async def test_an_answer_that_makes_no_sense_is_refused(
 
 
 async def test_a_service_that_is_not_there_is_named_without_its_password() -> None:
-    with socket.create_server(("127.0.0.1", 0)) as unused:
-        port = unused.getsockname()[1]
+    port = free_port()
     embedder = OpenAIEmbedder(f"http://user:{KEY}@127.0.0.1:{port}/v1", "some-model")
     with pytest.raises(EmbeddingFailed, match=f"127.0.0.1:{port}/v1/embeddings cannot be reached") as failure:
         await embedder.load()

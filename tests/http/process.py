@@ -8,9 +8,9 @@ from typing import Self
 import httpx2
 import psutil
 
-from mcp_rag.cli import ports
 from tests.cli.command import PATIENCE, Command
 from tests.conftest import eventually
+from tests.free_ports import free_port
 
 
 class Service:
@@ -19,9 +19,7 @@ class Service:
     def __init__(
         self, home: Path, database_url: str, *arguments: str, port: int = 0, **environment: str
     ) -> None:
-        self.port = probes = ports.free("127.0.0.1", port)
-        while probes == self.port:
-            probes = ports.free("127.0.0.1", 0)
+        self.port, probes = port or free_port(), free_port()
         self.url, self.probes = f"http://127.0.0.1:{self.port}", f"http://127.0.0.1:{probes}"
         command = Command(
             home, MCP_RAG_DATABASE_URL=database_url, MCP_RAG_RERANKING_PROVIDER="none", **environment

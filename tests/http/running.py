@@ -7,7 +7,6 @@ from contextlib import asynccontextmanager
 import httpx2
 import uvicorn
 
-from mcp_rag.cli import ports
 from mcp_rag.compose import Parts
 from mcp_rag.errors import StoreUnavailable
 from mcp_rag.identity import Scope
@@ -17,6 +16,7 @@ from mcp_rag.rag import Rag
 from mcp_rag.serving import create_app
 from mcp_rag.settings import Settings
 from tests.conftest import eventually
+from tests.free_ports import free_port
 
 
 class Ready:
@@ -51,7 +51,7 @@ class Ready:
 @asynccontextmanager
 async def running(rag: Rag | None, database: Database | None, **settings: object) -> AsyncIterator[str]:
     """Its base URL."""
-    port = ports.free("127.0.0.1", int(str(settings.get("port", 0))))
+    port = int(str(settings.get("port") or free_port()))
     app = create_app(Ready(rag, database), Settings(**settings))  # type: ignore[arg-type]
     server = uvicorn.Server(uvicorn.Config(app, port=port, log_level="critical", ws="none"))
     serving = asyncio.create_task(server.serve())

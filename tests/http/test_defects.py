@@ -16,11 +16,11 @@ import pytest
 from mcp.client import Client
 from mcp.client.streamable_http import streamable_http_client
 
-from mcp_rag.cli import ports
 from mcp_rag.models import NewMessage
 from mcp_rag.rag import Rag
 from tests.cli.command import PATIENCE, Command, stopped
 from tests.conftest import eventually
+from tests.free_ports import free_port
 from tests.http.running import caller
 
 SECRET = "the walrus password is tusk"
@@ -50,7 +50,7 @@ async def failing(
     await rag.ingest("a", [NewMessage(text=SECRET)])
     await owner.execute(BROKEN)
     server = Command(tmp_path, MCP_RAG_DATABASE_URL=database_url, MCP_RAG_LOG_FORMAT="json")
-    port = ports.free("127.0.0.1", 0)
+    port = free_port()
     process = server.start("serve", "--port", str(port))
     url = f"http://127.0.0.1:{port}"
 

@@ -13,7 +13,6 @@ import httpx2
 import pytest
 
 from mcp_rag import __version__
-from mcp_rag.cli import ports
 from mcp_rag.http.leaving import Leave
 from mcp_rag.postgres import schema
 from mcp_rag.postgres.database import Database
@@ -22,6 +21,7 @@ from mcp_rag.settings import Settings
 from mcp_rag.sidecar import Sidecar
 from tests.cli.command import PATIENCE, Command, is_ready, said, stopped
 from tests.conftest import eventually, of_database
+from tests.free_ports import free_port
 from tests.http.running import Ready, caller, running, token
 from tests.locks import withheld
 
@@ -31,7 +31,7 @@ SECRET = "hunter2-of-the-database"
 @contextmanager
 def probed(rag: Rag | None, database: Database | None, **settings: object) -> Iterator[str]:
     """The base URL of the sidecar of a service."""
-    port = ports.free("127.0.0.1", 0)
+    port = free_port()
     told = Settings(health_port=port, **settings)  # type: ignore[arg-type]
     with Sidecar(Ready(rag, database), told, Leave()):
         yield f"http://127.0.0.1:{port}"
@@ -44,7 +44,7 @@ def asked(url: str) -> tuple[int, Any]:
 
 
 def nowhere() -> str:
-    port = ports.free("127.0.0.1", 0)
+    port = free_port()
     return f"postgresql://somebody:{SECRET}@127.0.0.1:{port}/nothing?sslmode=disable"
 
 
@@ -84,7 +84,7 @@ async def test_every_probe_is_answered_while_every_connection_of_the_pool_is_tak
 async def test_without_a_model_or_redis_it_serves_and_says_what_is_missing(
     lexical: Rag, database: Database
 ) -> None:
-    with probed(lexical, database, redis_url=f"redis://127.0.0.1:{ports.free('127.0.0.1', 0)}") as url:
+    with probed(lexical, database, redis_url=f"redis://127.0.0.1:{free_port()}") as url:
         status, health = asked(f"{url}/health")
         assert (status, health["status"]) == (200, "degraded")
         assert {name for name, part in health["parts"].items() if part["state"] == "degraded"} == {

@@ -15,7 +15,6 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from mcp_rag.answering.openai import OpenAIAnswerer
 from mcp_rag.caching.memory import InProcess
-from mcp_rag.cli import ports
 from mcp_rag.http.leaving import Leave
 from mcp_rag.models import NewMessage
 from mcp_rag.ports import Embedder
@@ -27,6 +26,7 @@ from mcp_rag.sidecar import Sidecar
 from tests.answering.openai_server import KEY, MODEL, Asked, Reply, Service
 from tests.cli.command import PATIENCE, Command, ended, is_ready, said
 from tests.conftest import Borrowed, eventually
+from tests.free_ports import free_port
 from tests.http.running import Ready, caller, running, token
 from tests.serving import serve as serve
 
@@ -63,7 +63,7 @@ Read = Callable[[], Reading]
 @contextmanager
 def scraped(rag: Rag, database: Database, **settings: object) -> Iterator[str]:
     """Where the metrics of a service are."""
-    port = ports.free("127.0.0.1", 0)
+    port = free_port()
     with Sidecar(Ready(rag, database), Settings(health_port=port, **settings), Leave()):  # type: ignore[arg-type]
         yield f"http://127.0.0.1:{port}/metrics"
 
@@ -329,8 +329,8 @@ async def test_without_a_database_there_are_metrics_and_no_number_is_made_up(
     rag: Rag, database: Database
 ) -> None:
     assert reading(rag, database).by_tenant(PASSAGES) == {"default": 0}
-    port = ports.free("127.0.0.1", 0)
-    nobody = f"postgresql://a@127.0.0.1:{ports.free('127.0.0.1', 0)}/a?sslmode=disable"
+    port = free_port()
+    nobody = f"postgresql://a@127.0.0.1:{free_port()}/a?sslmode=disable"
     with Sidecar(Ready(None, None), Settings(health_port=port, database_url=nobody), Leave()):
         answer = httpx2.get(f"http://127.0.0.1:{port}/metrics", timeout=60)
     assert "mcp_rag_embedding_backlog_passages NaN" in answer.text

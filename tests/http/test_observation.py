@@ -12,11 +12,11 @@ import httpx2
 import pytest
 
 from mcp_rag import telemetry
-from mcp_rag.cli import ports
 from mcp_rag.postgres.database import Database
 from mcp_rag.rag import Rag
 from tests.cli.command import PATIENCE, Command, stopped
 from tests.conftest import eventually
+from tests.free_ports import free_port
 from tests.http.running import caller, running, token
 
 MADE = re.compile(r"[0-9a-f]{32}")
@@ -76,7 +76,7 @@ async def test_each_request_is_one_line_that_says_whose_it_was_and_nothing_of_wh
 ) -> None:
     headers = await token(database, "acme", name="importer")
     server = Command(tmp_path, MCP_RAG_DATABASE_URL=database_url, MCP_RAG_LOG_FORMAT="json")
-    port = ports.free("127.0.0.1", 0)
+    port = free_port()
     process = server.start("serve", "--port", str(port))
 
     async def answers() -> bool:

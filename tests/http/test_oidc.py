@@ -15,13 +15,13 @@ from mcp.client.sse import sse_client
 from mcp.client.streamable_http import streamable_http_client
 from mcp.shared.exceptions import MCPError
 
-from mcp_rag.cli import ports
 from mcp_rag.errors import InvalidSettings
 from mcp_rag.http import issuer
 from mcp_rag.postgres.database import Database
 from mcp_rag.rag import Rag
 from mcp_rag.serving import require_identification
 from mcp_rag.settings import Settings
+from tests.free_ports import free_port
 from tests.http.issuing import AUDIENCE, OAUTH, Issuing, ec, ed25519, rsa
 from tests.http.running import caller, running, token
 from tests.serving import serve as serve
@@ -301,7 +301,7 @@ async def test_a_provider_that_is_down_is_neither_a_refusal_nor_a_way_in(
 
 async def test_nobody_answers_where_the_provider_should_be(rag: Rag, database: Database) -> None:
     nowhere = Issuing()
-    nowhere.url = f"http://127.0.0.1:{ports.free('127.0.0.1', 0)}"
+    nowhere.url = f"http://127.0.0.1:{free_port()}"
     async with running(rag, database, oidc_issuer=nowhere.url, oidc_audience=AUDIENCE) as url:
         response = await search(url, nowhere.token())
         assert response.status_code == 503

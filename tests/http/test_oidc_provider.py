@@ -15,10 +15,10 @@ from mcp.client.sse import sse_client
 from mcp.client.streamable_http import streamable_http_client
 from mcp.shared.auth import OAuthClientInformationFull, OAuthToken
 
-from mcp_rag.cli import ports
 from mcp_rag.http import issuer
 from mcp_rag.postgres.database import Database
 from mcp_rag.rag import Rag
+from tests.free_ports import free_port
 from tests.http.running import caller, running, token
 from tests.http.test_oidc import NOTE, QUESTION, bearer, search
 
@@ -51,7 +51,7 @@ def providing(port: int) -> Iterator[str]:
 
 @pytest.fixture(scope="module")
 def provider() -> Iterator[str]:
-    with providing(ports.free("127.0.0.1", 0)) as url:
+    with providing(free_port()) as url:
         yield url
 
 
@@ -59,7 +59,7 @@ def provider() -> Iterator[str]:
 async def url(rag: Rag, database: Database, provider: str) -> AsyncIterator[str]:
     """A server that clients call by the name by which the provider knows it."""
     await token(database, "acme")
-    port = ports.free("127.0.0.1", 0)
+    port = free_port()
     audience = f"http://127.0.0.1:{port}/mcp"
     async with running(rag, database, port=port, oidc_issuer=provider, oidc_audience=audience) as url:
         yield url
@@ -158,7 +158,7 @@ async def test_a_provider_that_starts_anew_with_other_keys_is_followed(
     rag: Rag, database: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     await token(database, "acme")
-    own, port = ports.free("127.0.0.1", 0), ports.free("127.0.0.1", 0)
+    own, port = free_port(), free_port()
     resource, provider = f"http://127.0.0.1:{own}/mcp", f"http://127.0.0.1:{port}"
     async with running(rag, database, port=own, oidc_issuer=provider, oidc_audience=resource) as url:
         monkeypatch.setattr(issuer, "PAUSE", 0)

@@ -16,12 +16,12 @@ from mcp.client.stdio import stdio_client
 from mcp.client.streamable_http import streamable_http_client
 from opentelemetry.trace import NonRecordingSpan, SpanContext, TraceFlags, use_span
 
-from mcp_rag.cli import ports
 from mcp_rag.postgres.database import Database
 from mcp_rag.rag import NewMessage, Rag
 from tests.answering import openai_server
 from tests.cli.command import PATIENCE, Command, stopped
 from tests.conftest import eventually
+from tests.free_ports import free_port
 from tests.http.collector import Collected, Collector
 from tests.http.running import caller, token
 from tests.resident.conftest import moved_in
@@ -84,7 +84,7 @@ def start(mcp_rag: Command) -> Iterator[Start]:
 @asynccontextmanager
 async def served(start: Start, **environment: str) -> AsyncIterator[tuple[str, "subprocess.Popen[bytes]"]]:
     """The base URL of a server that serves."""
-    port = ports.free("127.0.0.1", 0)
+    port = free_port()
     process, url = start("serve", "--port", str(port), **environment), f"http://127.0.0.1:{port}"
 
     async def answers() -> bool:
@@ -238,7 +238,7 @@ async def test_a_worker_tells_what_it_embeds(start: Start, collector: Collector,
 
 
 async def test_a_collector_that_is_down_keeps_nobody_waiting(start: Start) -> None:
-    nobody = f"http://127.0.0.1:{ports.free('127.0.0.1', 0)}"
+    nobody = f"http://127.0.0.1:{free_port()}"
     async with served(start, MCP_RAG_OTLP_URL=nobody) as (url, process), caller(url) as client:
         assert (await client.post("/search", json={"query": "a"})).status_code == 200
         finished = stopped(process, signal.SIGTERM)

@@ -12,8 +12,8 @@ from starlette.applications import Starlette
 from starlette.responses import RedirectResponse, Response
 from starlette.routing import Route
 
-from mcp_rag.cli import ports
 from mcp_rag.identity import Scope
+from tests.free_ports import free_port
 from tests.integration.between import Change, between
 from tests.integration.conftest import ROOT, SCOPES, Run, Store, Suite
 from tests.serving import Serve, serve
@@ -96,7 +96,7 @@ def test_a_server_that_only_reads_is_said_to_be_one(run: Run, read_only_url: str
 
 
 def test_nobody_who_answers_is_not_well(run: Run) -> None:
-    port = ports.free("127.0.0.1", 0)
+    port = free_port()
     done = run("--env", "production", SERVICE_URL=f"http://127.0.0.1:{port}/")
     assert done.code == 1
     assert f"production, at http://127.0.0.1:{port}\n" in done.out

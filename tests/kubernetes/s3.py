@@ -12,7 +12,7 @@ from xml.etree import ElementTree
 from aiohttp import ClientSession, web
 from anyio.from_thread import start_blocking_portal
 
-from mcp_rag.cli import ports
+from tests.free_ports import free_port
 from tests.kubernetes.cluster.faults import Fault
 from tests.resident.household import eventually
 
@@ -42,7 +42,7 @@ class Storage:
         self.faults: list[Fault] = []
         self.spoiled = ""
         """Objects whose path ends like this are given out with a byte changed."""
-        self._port = ports.free("127.0.0.1", 0)
+        self._port = free_port()
         silent = {"stdin": subprocess.DEVNULL, "stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
         address = ("-H", "127.0.0.1", "-p", str(self._port))
         self._server = subprocess.Popen([PROGRAMS / "moto_server", *address], env=dict(os.environ), **silent)

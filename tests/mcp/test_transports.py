@@ -19,7 +19,6 @@ from mcp.client.stdio import stdio_client
 from mcp.shared.exceptions import MCPError
 from pydantic import SecretStr
 
-from mcp_rag.cli import ports
 from mcp_rag.errors import InvalidSettings
 from mcp_rag.postgres.database import Database
 from mcp_rag.postgres.identities import Identities
@@ -27,6 +26,7 @@ from mcp_rag.serving import require_identification
 from mcp_rag.settings import Settings
 from tests import inspection
 from tests.conftest import create_database
+from tests.free_ports import free_port
 from tests.http.running import running
 from tests.locks import withheld
 from tests.resident import household as homes
@@ -84,7 +84,7 @@ def connect(serving: Serving, settled: Household, transport: str) -> Connect:
 @pytest.fixture
 def stranded(transport: str) -> Iterator[Connect]:
     """How to reach a server whose database is on a port where nobody listens."""
-    url = f"postgresql://postgres@127.0.0.1:{ports.free('127.0.0.1', 0)}/nothing?sslmode=disable"
+    url = f"postgresql://postgres@127.0.0.1:{free_port()}/nothing?sslmode=disable"
     with ExitStack() as stack:
         if transport == "stdio":
             home = stack.enter_context(moved_in(MCP_RAG_DATABASE_URL=url))

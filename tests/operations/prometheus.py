@@ -9,8 +9,8 @@ from typing import Any
 import httpx2
 import yaml
 
-from mcp_rag.cli import ports
 from tests.cli.command import PATIENCE, ended
+from tests.free_ports import free_port
 
 Labels = frozenset[tuple[str, str]]
 
@@ -69,7 +69,7 @@ def watching(probes: str, config: dict[str, Any], folder: Path) -> Iterator[Prom
     for job in config["scrape_configs"]:
         job["static_configs"] = [{"targets": [probes.removeprefix("http://")]}]
     (folder / "prometheus.yml").write_text(yaml.safe_dump(config))
-    address = f"127.0.0.1:{ports.free('127.0.0.1', 0)}"
+    address = f"127.0.0.1:{free_port()}"
     command = [
         "prometheus",
         f"--config.file={folder / 'prometheus.yml'}",

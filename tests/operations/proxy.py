@@ -7,8 +7,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Self
 
-from mcp_rag.cli import ports
 from tests.conftest import eventually
+from tests.free_ports import free_port
 from tests.http.process import PATIENCE, reached
 
 NGINX = shutil.which("nginx", path="/usr/sbin:/usr/bin:/usr/local/sbin:/usr/local/bin")
@@ -42,7 +42,7 @@ class Proxy:
     def __init__(self, folder: Path, processes: Mapping[str, int]) -> None:
         """`processes`: the port of each, by a name."""
         self._folder = folder
-        port = ports.free("127.0.0.1", 0)
+        port = free_port()
         self.url = f"http://127.0.0.1:{port}"
         folder.mkdir()
         self._write(processes)

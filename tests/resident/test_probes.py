@@ -12,7 +12,7 @@ import httpx2
 import psutil
 import pytest
 
-from mcp_rag.cli import ports
+from tests.free_ports import free_port
 
 from .household import SECONDS, Household, Talk, eventually, request
 
@@ -29,7 +29,7 @@ def home(household: Household, database_url: str) -> Household:
 
 @pytest.fixture
 def port() -> int:
-    return ports.free("127.0.0.1", 0)
+    return free_port()
 
 
 def probe(port: int, name: str) -> tuple[int, dict[str, object]] | None:
