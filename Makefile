@@ -58,7 +58,7 @@ demo: .venv/installed ## Put real conversations in and take answers out, in a st
 test: .venv/developing ## Run the tests, against a real Postgres and a real model
 	$(BIN)/python -m pytest -n $(WORKERS) --dist loadfile --no-loadscope-reorder -m 'not (slow or $(OTHERS))'
 
-# Two: what measures takes as long as all others together, and is held to no time.
+# A file for each of two processes; what measures is held to no time.
 test-slow: .venv/developing ## Run the tests that take minutes
 	$(BIN)/python -m pytest -n 2 --dist loadfile -m 'slow and not ($(OTHERS))'
 
