@@ -9,6 +9,7 @@ import pytest
 from tests.kubernetes.cluster.cluster import Cluster
 from tests.kubernetes.cluster.faults import Fault
 from tests.kubernetes.conftest import Run, Start, ended
+from tests.kubernetes.images import tag
 from tests.resident.household import eventually
 
 # In one process: they share two servers, which take long to start.
@@ -291,27 +292,22 @@ def test_a_rollback_stays_where_it_went_though_callers_are_not_answered(
 STAGING = ("-n", "staging", "-d", "mcp-backend")
 
 
-def staging_image(cluster: Cluster) -> str:
-    deployment = cluster.get("deployments", "staging", "mcp-backend")
-    return str(deployment["spec"]["template"]["spec"]["containers"][0]["image"]).rpartition(":")[2]
-
-
 @pytest.fixture
 def staging(cluster: Cluster, serving: Run) -> Run:
     """Where 0.2.0 has just been rolled out."""
     url = f"http://127.0.0.1:{cluster.services['staging', 'mcp-backend']}"
     cluster.update("deployments", "staging", "mcp-backend", _another_image)
-    assert staging_image(cluster) == "0.2.0"
+    assert tag(cluster, "mcp-backend", "staging") == "0.2.0"
     return lambda script, *arguments, **more: serving(script, *arguments, "--url", url, **more)
 
 
 def test_where_there_is_one_colour_the_last_revision_is_undone_once(cluster: Cluster, staging: Run) -> None:
     assert staging("rollback.sh", *STAGING).code == 0
-    assert staging_image(cluster) == "0.1.0"
+    assert tag(cluster, "mcp-backend", "staging") == "0.1.0"
     done = staging("rollback.sh", *STAGING)
     assert done.code == 0
     assert "rolled back already" in done.said
-    assert staging_image(cluster) == "0.1.0"
+    assert tag(cluster, "mcp-backend", "staging") == "0.1.0"
 
 
 def test_to_tell_of_an_undo_changes_nothing(cluster: Cluster, staging: Run) -> None:
@@ -324,7 +320,7 @@ def test_a_previous_revision_that_does_not_become_ready_is_left_again(cluster: C
     cluster.stick("mcp-backend")
     done = staging("rollback.sh", *STAGING, **NOT_MUCH)
     assert done.code == 4
-    assert staging_image(cluster) == "0.2.0"
+    assert tag(cluster, "mcp-backend", "staging") == "0.2.0"
 
 
 def test_an_undo_that_is_refused_leaves_who_serves(cluster: Cluster, staging: Run) -> None:
@@ -332,13 +328,13 @@ def test_an_undo_that_is_refused_leaves_who_serves(cluster: Cluster, staging: Ru
     done = staging("rollback.sh", *STAGING)
     assert done.code == 1
     assert "mcp-backend cannot be undone" in done.said
-    assert staging_image(cluster) == "0.2.0"
+    assert tag(cluster, "mcp-backend", "staging") == "0.2.0"
 
 
 def test_an_undo_whose_answer_is_lost_is_found_to_be_done(cluster: Cluster, staging: Run) -> None:
     cluster.faults.requests.append(Fault("PATCH .*/deployments/mcp-backend", applied=True))
     assert staging("rollback.sh", *STAGING).code == 0
-    assert staging_image(cluster) == "0.1.0"
+    assert tag(cluster, "mcp-backend", "staging") == "0.1.0"
 
 
 def test_a_service_without_colours_is_not_cut_over(cluster: Cluster, staging: Run) -> None:

@@ -8,6 +8,7 @@ import pytest
 from tests.kubernetes.cluster.cluster import Cluster
 from tests.kubernetes.cluster.faults import Fault
 from tests.kubernetes.conftest import Run
+from tests.kubernetes.images import image, images, of_backups
 
 pytestmark = pytest.mark.kubernetes
 
@@ -17,27 +18,6 @@ OLD = "registry.example.com/mcp-rag:0.1.0"
 PRODUCTION = ("-n", "production", "--image", NEW)
 STAGING = ("-n", "staging", "--image", NEW)
 NOT_MUCH = {"VERIFY_SECONDS": "1", "ROLLOUT_SECONDS": "1"}
-
-
-def image(cluster: Cluster, deployment: str, namespace: str = "production") -> str:
-    template = cluster.get("deployments", namespace, deployment)["spec"]["template"]
-    return str(template["spec"]["containers"][0]["image"])
-
-
-def images(cluster: Cluster, namespace: str) -> set[str]:
-    return {
-        image(cluster, each["metadata"]["name"], namespace)
-        for each in cluster.every("deployments", namespace)
-    }
-
-
-def of_backups(cluster: Cluster, namespace: str = "production") -> set[str]:
-    """Which images make backups and try them."""
-    return {
-        container["image"]
-        for each in cluster.every("cronjobs", namespace)
-        for container in each["spec"]["jobTemplate"]["spec"]["template"]["spec"]["containers"]
-    }
 
 
 def settings(cluster: Cluster) -> dict[str, Any]:

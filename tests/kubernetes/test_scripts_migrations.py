@@ -12,6 +12,7 @@ from mcp_rag.postgres import schema
 from tests.kubernetes.cluster.cluster import Cluster
 from tests.kubernetes.cluster.faults import ExecFault, Fault
 from tests.kubernetes.conftest import Run
+from tests.kubernetes.images import tag
 from tests.kubernetes.s3 import Storage
 
 pytestmark = pytest.mark.kubernetes
@@ -40,11 +41,6 @@ def behind(database_url: str) -> str:
     return database_url
 
 
-def image(cluster: Cluster, deployment: str, namespace: str = "production") -> str:
-    template = cluster.get("deployments", namespace, deployment)["spec"]["template"]
-    return str(template["spec"]["containers"][0]["image"]).rpartition(":")[2]
-
-
 def test_after_a_backup_a_job_of_the_new_image_migrates(
     behind: str, cluster: Cluster, keeping: Run, storage: Storage
 ) -> None:
@@ -55,8 +51,8 @@ def test_after_a_backup_a_job_of_the_new_image_migrates(
     assert [key for key in storage.every() if key.endswith(".dump")]
     job = cluster.get("jobs", "production", "mcp-migrate")
     assert job["spec"]["template"]["spec"]["containers"][0]["image"].endswith(":0.2.0")
-    assert image(cluster, "mcp-backend") == "0.2.0"
-    assert {image(cluster, f"mcp-backend-{colour}") for colour in ("blue", "green")} == {"0.1.0"}
+    assert tag(cluster, "mcp-backend") == "0.2.0"
+    assert {tag(cluster, f"mcp-backend-{colour}") for colour in ("blue", "green")} == {"0.1.0"}
 
 
 def test_who_calls_it_again_changes_nothing(behind: str, cluster: Cluster, keeping: Run) -> None:

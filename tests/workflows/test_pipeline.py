@@ -14,6 +14,7 @@ from mcp_rag.postgres import schema
 from tests.kubernetes.cluster.cluster import Cluster
 from tests.kubernetes.cluster.faults import Fault
 from tests.kubernetes.conftest import Done
+from tests.kubernetes.images import image, images, of_backups
 from tests.kubernetes.measuring import Measured
 from tests.kubernetes.s3 import Storage
 from tests.kubernetes.test_scripts_migrations import alembic
@@ -26,25 +27,6 @@ pytestmark = pytest.mark.workflows
 Deploy = Callable[..., Done]
 OLD = "registry.example.com/mcp-rag:0.1.0"
 NOTHING = "http://127.0.0.1:9"
-
-
-def image(cluster: Cluster, namespace: str, deployment: str) -> str:
-    template = cluster.get("deployments", namespace, deployment)["spec"]["template"]
-    return str(template["spec"]["containers"][0]["image"])
-
-
-def images(cluster: Cluster, namespace: str) -> set[str]:
-    found = [each["metadata"]["name"] for each in cluster.every("deployments", namespace)]
-    return {image(cluster, namespace, each) for each in found}
-
-
-def of_backups(cluster: Cluster, namespace: str) -> set[str]:
-    """Which images make backups and try them."""
-    return {
-        container["image"]
-        for each in cluster.every("cronjobs", namespace)
-        for container in each["spec"]["jobTemplate"]["spec"]["template"]["spec"]["containers"]
-    }
 
 
 def serving(cluster: Cluster) -> str:
@@ -88,7 +70,7 @@ def test_a_commit_comes_into_production_as_the_colour_that_did_not_serve(
     done = deploy("production", PROMETHEUS_URL=watched.url)
     assert done.code == 0
     assert (serving(environments), answered(environments)) == ("green", repository.revision)
-    assert image(environments, "production", "mcp-backend-blue") == OLD
+    assert image(environments, "mcp-backend-blue", "production") == OLD
     assert images(environments, "production") == {OLD, built(repository)}
     assert of_backups(environments, "production") == {built(repository).replace(":", "-operator:")}
     assert alembic(behind, "current").split()[0] == schema.REVISION
@@ -215,7 +197,7 @@ def test_servers_that_fail_the_smoke_tests_are_rolled_back(
     done = deploy("staging", "skip_tests=true")
     assert done.code == 1
     assert "NOT OK  version" in done.said
-    assert image(environments, "staging", "mcp-backend") == OLD
+    assert image(environments, "mcp-backend", "staging") == OLD
 
 
 def test_what_was_there_already_is_not_rolled_back(deploy: Deploy, environments: Cluster) -> None:
