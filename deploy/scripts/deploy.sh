@@ -48,13 +48,13 @@ rendered() { # the overlay, with the image; the operator's is another
 }
 
 renew_backups() { # where there are some
-    local jobs images='{.items[*].spec.jobTemplate.spec.template.spec.containers[*].image}'
+    local jobs images path='{.items[*].spec.jobTemplate.spec.template.spec.containers[*].image}'
     jobs=$(kube get cronjobs --selector app=mcp-backups --output name) || return 1
     [[ -n $jobs ]] || return 0
     say "giving the backups $OPERATOR"
     # shellcheck disable=SC2086 # a word each
     kube set image $jobs "*=$OPERATOR" >&2 || return 1
-    images=$(kube get cronjobs --selector app=mcp-backups --output "jsonpath=$images") || return 1
+    images=$(kube get cronjobs --selector app=mcp-backups --output "jsonpath=$path") || return 1
     [[ $(tr ' ' '\n' <<< "$images" | sort -u) == "$OPERATOR" ]]
 }
 

@@ -1,8 +1,9 @@
 """The verbs of serving: serve, stdio."""
 
 import asyncio
+import socket
 import sys
-from typing import Annotated
+from typing import Annotated, NamedTuple
 
 import typer
 
@@ -73,27 +74,39 @@ def serve(
     }
     settings = settings.model_copy(update={name: each for name, each in given.items() if each is not None})
     asyncio.run(serving.require_identification(settings))
-    port, calls, probes = settings.port if port is None else port, None, None
-    if port == 0:
-        calls = listen(host, 0)
-        port = port_of(calls)
-        if health_port is None and "health_port" not in settings.model_fields_set:
-            probes = listen(settings.health_host, 0)
-            health_port = port_of(probes)
-    else:
-        ports.free(host, port)
-    probed = settings.health_port if health_port is None else health_port
-    if port == probed:
+    at = _listening(settings, host, settings.port if port is None else port, health_port)
+    if at.port == at.health_port:
         raise InvalidSettings(
-            f"Port {port} is for calls and for probes.",
+            f"Port {at.port} is for calls and for probes.",
             remedy="Choose another with --health-port, or 0 for none.",
         )
-    settings = settings.model_copy(update={"port": port, "health_port": probed})
-    base = _base(host, port)
+    settings = settings.model_copy(update={"port": at.port, "health_port": at.health_port})
+    base = _base(host, at.port)
     _announce(settings, f"Streamable HTTP at {base}/mcp, SSE at {base}/sse. Ctrl-C ends it.")
-    if probed:
-        _announce(settings, f"Probes at {_base(settings.health_host, probed)}/health.")
-    serving.serve(settings, calls, probes)
+    if at.health_port:
+        _announce(settings, f"Probes at {_base(settings.health_host, at.health_port)}/health.")
+    serving.serve(settings, at.calls, at.probes)
+
+
+class _Listening(NamedTuple):
+    """The ports, and what has them already: one that may be any is held from when it is chosen."""
+
+    port: int
+    health_port: int
+    calls: socket.socket | None = None
+    probes: socket.socket | None = None
+
+
+def _listening(settings: Settings, host: str, port: int, health_port: int | None) -> _Listening:
+    """Probes are at any port, too, where calls are and nobody has chosen one."""
+    chosen = settings.health_port if health_port is None else health_port
+    if port:
+        return _Listening(ports.free(host, port), chosen)
+    calls = listen(host, 0)
+    if health_port is not None or "health_port" in settings.model_fields_set:
+        return _Listening(port_of(calls), chosen, calls)
+    probes = listen(settings.health_host, 0)
+    return _Listening(port_of(calls), port_of(probes), calls, probes)
 
 
 def _announce(settings: Settings, text: str) -> None:

@@ -29,12 +29,16 @@ class Service:
         self.process = command.start("serve", *listening, *arguments, log=self.log)
 
     async def __aenter__(self) -> Self:
-        await eventually(self.is_ready, within=PATIENCE)
+        await eventually(self._lives_and_is_ready, within=PATIENCE)
         return self
 
     async def __aexit__(self, *_: object) -> None:
         self.process.kill()
         await asyncio.to_thread(self.process.communicate)
+
+    async def _lives_and_is_ready(self) -> bool:
+        assert self.process.poll() is None, self.log.read_text()
+        return await self.is_ready()
 
     async def is_ready(self) -> bool:
         return await reached(f"{self.probes}/readyz")
