@@ -18,7 +18,7 @@ from mcp_rag.identity import may, require
 from mcp_rag.rag import Rag
 from mcp_rag.resources import CurrentRag, News, views
 from mcp_rag.sealing import Sealing
-from mcp_rag.tools import TOOLS, progress
+from mcp_rag.tools import TOOLS, client_log, progress
 from mcp_rag.tools.door import RagTool, told
 
 INSTRUCTIONS = (
@@ -51,6 +51,7 @@ class Offer(MCPServer[CurrentRag]):
             async with progress.told(context), self._place():
                 return await super().call_tool(name, arguments, context)
         except Overloaded as error:
+            await client_log.begin(context, name)("error", str(error))
             return told(error)
 
     def _place(self) -> AbstractAsyncContextManager[None]:
@@ -143,6 +144,7 @@ def create_server(
     )
     server.capacity = capacity
     resources.register(server, readable, news or News(rag))
+    client_log.register(server)
     return server
 
 

@@ -23,7 +23,8 @@ class Session:
         self._initialize: tuple[str | int, Request] | None = None
         self._initialized: bytes | None = None
         self._repeated: set[str | int] = set()
-        self._subscribed: dict[str, tuple[str | int, Request]] = {}
+        self._standing: dict[str, tuple[str | int, Request]] = {}
+        """What holds for the whole session: what it subscribes to, by address, and the level of its log."""
         self._asked: set[str | int] = set()
 
     def say(self, line: bytes) -> bool:
@@ -43,6 +44,8 @@ class Session:
             self.unanswered[name] = request
             if request.method == "initialize":
                 self._initialize = name, request
+            elif request.method == "logging/setLevel":
+                self._standing[request.method] = name, request
             elif isinstance(params, dict) and isinstance(uri := params.get("uri"), str):
                 self._note_subscription(uri, name, request)
         elif request.method == "notifications/initialized":
@@ -55,9 +58,9 @@ class Session:
 
     def _note_subscription(self, uri: str, name: str | int, request: Request) -> None:
         if request.method == "resources/subscribe":
-            self._subscribed[uri] = name, request
+            self._standing[uri] = name, request
         elif request.method == "resources/unsubscribe":
-            self._subscribed.pop(uri, None)
+            self._standing.pop(uri, None)
 
     def hear(self, line: bytes) -> bool:
         """Note a line of the resident. False when the client has heard it before."""
@@ -79,7 +82,7 @@ class Session:
     def _refused(self, name: str | int) -> None:
         if self._initialize is not None and name == self._initialize[0]:
             self._initialize = None
-        self._subscribed = {uri: each for uri, each in self._subscribed.items() if each[0] != name}
+        self._standing = {what: each for what, each in self._standing.items() if each[0] != name}
 
     def lose(self) -> list[bytes]:
         """The resident is lost. What the client must hear: that nobody waits for its answers any more."""
@@ -93,7 +96,7 @@ class Session:
     def again(self) -> list[bytes]:
         """What a new resident must hear before anything new.
 
-        The handshake, what the client has subscribed to, and what is unanswered.
+        The handshake, what holds for the whole session, and what is unanswered.
         """
         lines = []
         if self._initialize is not None:
@@ -103,7 +106,7 @@ class Session:
                 self._repeated.add(name)
             if self._initialized is not None:
                 lines.append(self._initialized)
-        for name, request in self._subscribed.values():
+        for name, request in self._standing.values():
             if name not in self.unanswered:
                 self._repeated.add(name)
                 lines.append(request.line)

@@ -8,6 +8,7 @@ from pydantic import Field
 
 from mcp_rag.models import Answer, Delta, Done, Drafted, Filters, NoAnswer, Reply, Sources, Turn
 from mcp_rag.tools import rendering
+from mcp_rag.tools.client_log import ClientLog, Logged
 from mcp_rag.tools.door import Service, lending
 from mcp_rag.tools.parameters import ConversationId, Since, Source, Speaker, Tags, Until
 from mcp_rag.tools.progress import Reported
@@ -52,6 +53,7 @@ async def ask(
     question: Annotated[str, Field(description="One question, in plain words.")],
     rag: Service,
     progress: Reported,
+    log: Logged,
     drafted: Annotated[CreateMessageResult | None, Resolve(sampled)],
     conversation_id: ConversationId = None,
     speaker: Speaker = None,
@@ -75,10 +77,20 @@ async def ask(
     async with aclosing(events):
         async for event in events:
             if isinstance(event, Done):
+                await _log(event.reply, log)
                 return _answer(event.reply) if isinstance(event.reply, Answer) else _no_answer(event.reply)
             if isinstance(event, Sources | Delta):
                 await progress.say(_step(event))
     raise AssertionError("The last event is `Done`.")
+
+
+async def _log(reply: Answer | NoAnswer, log: ClientLog) -> None:
+    found = f"answered, {len(reply.citations)} citations" if isinstance(reply, Answer) else "not in the store"
+    account = reply.account
+    wrote = f"{account.model}, {account.tokens_in} tokens read, {account.tokens_out} written"
+    await log("info", f"{found}; {wrote if account.model else 'no model wrote'}.")
+    if account.notice:
+        await log("warning", account.notice)
 
 
 def _draft(drafted: CreateMessageResult) -> Drafted:

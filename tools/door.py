@@ -3,6 +3,7 @@
 import inspect
 from collections.abc import Callable
 from contextvars import ContextVar
+from time import perf_counter
 from typing import Annotated, Any, Literal, get_args
 
 from mcp.server.mcpserver import Context, Resolve
@@ -19,7 +20,8 @@ from mcp_rag.identity import Scope, require
 from mcp_rag.log import request_id
 from mcp_rag.rag import Rag
 from mcp_rag.telemetry import ToolCall
-from mcp_rag.tools import rendering
+from mcp_rag.tools import client_log, rendering
+from mcp_rag.tools.client_log import ClientLog
 from mcp_rag.tools.schemas import compact, inlined, strict, terse
 
 
@@ -56,23 +58,16 @@ class RagTool(Tool):
         self, arguments: dict[str, Any], context: Context[Any, Any], convert_result: bool = False
     ) -> Any:
         rendering.as_json.set(_is_chatgpt(context))
+        log, begun = client_log.begin(context, self.name), perf_counter()
         with telemetry.tool_call(self.name) as call:
             try:
                 require(self.scope)
                 self._refuse_unknown(arguments)
                 result = await self._run(arguments, context, convert_result)
-            except (InvalidInput, NotAllowed) as error:
-                return _refused(error, call)
-            except ToolError as error:
-                if isinstance(error.__cause__, RagError):
-                    return _refused(error.__cause__, call)
-                if isinstance(error, UnexpectedToolError):
-                    # The SDK logs the cause.
-                    raise UnexpectedToolError(str(_defect())) from error.__cause__
-                if isinstance(error.__cause__, ValidationError):
-                    return _refused(_invalid(error.__cause__), call)
-                raise
-            call.outcome = "ok"
+                call.outcome = "ok"
+            except (InvalidInput, NotAllowed, ToolError) as error:
+                result = await _refused(error, call, log)
+        await log("debug", f"{call.outcome} after {perf_counter() - begun:.3f} s")
         return result
 
     async def _run(self, arguments: dict[str, Any], context: Context[Any, Any], convert_result: bool) -> Any:
@@ -106,10 +101,27 @@ def offer(function: Callable[..., Any], *, title: str, annotations: ToolAnnotati
     return RagTool(**parts, scope=scope)
 
 
-def _refused(error: RagError, call: ToolCall) -> CallToolResult:
-    if isinstance(error, InvalidInput | NotFound | AccessDenied | TooMuch):
+async def _refused(error: RagError | ToolError, call: ToolCall, log: ClientLog) -> CallToolResult:
+    """Tells the model, the log and what is measured.
+
+    Raises:
+        ToolError: it is a defect, whose cause the SDK logs.
+    """
+    reason = _reason(error)
+    if isinstance(reason, InvalidInput | NotFound | AccessDenied | TooMuch):
         call.outcome = "refused"
-    return told(error)
+    await log("warning" if call.outcome == "refused" else "error", str(reason))
+    if isinstance(reason, ToolError):
+        raise reason from error.__cause__
+    return told(reason)
+
+
+def _reason(error: RagError | ToolError) -> RagError | ToolError:
+    if isinstance(error.__cause__, RagError):
+        return error.__cause__
+    if isinstance(error, UnexpectedToolError):
+        return UnexpectedToolError(str(_defect()))
+    return _invalid(error.__cause__) if isinstance(error.__cause__, ValidationError) else error
 
 
 def _defect() -> RagError:

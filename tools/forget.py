@@ -7,6 +7,7 @@ from pydantic import BaseModel, Field
 
 from mcp_rag.models import Erasure
 from mcp_rag.tools import rendering
+from mcp_rag.tools.client_log import Logged
 from mcp_rag.tools.door import Service
 
 ConversationIds = Annotated[list[str] | None, Field(description="Which to forget, whole.")]
@@ -48,6 +49,7 @@ async def agreement(asked: Asked) -> Elicit[Agreement] | None:
 
 async def forget(
     rag: Service,
+    log: Logged,
     asked: Asked,
     said: Annotated[
         AcceptedElicitation[Agreement] | DeclinedElicitation | CancelledElicitation, Resolve(agreement)
@@ -67,7 +69,9 @@ async def forget(
     receipt = await rag.forget(
         conversation_ids=conversation_ids, source=source, position=position, dry_run=dry_run, agreed=asked
     )
-    return _render(receipt, _told(receipt))
+    told = _told(receipt)
+    await log("info", told)
+    return _render(receipt, told)
 
 
 def _render(receipt: Erasure, told: str) -> CallToolResult:

@@ -4,8 +4,9 @@ from mcp.types import CallToolResult
 from pydantic import Field
 
 from mcp_rag.errors import InvalidInput
-from mcp_rag.models import Kind, NewMessage, Receipt
+from mcp_rag.models import Kind, NewMessage, Receipt, Skipped
 from mcp_rag.tools import rendering
+from mcp_rag.tools.client_log import Logged
 from mcp_rag.tools.door import Service
 from mcp_rag.tools.progress import Reported
 
@@ -17,6 +18,7 @@ async def ingest(
     conversation_id: Annotated[str, Field(description="Any stable name; the same name adds to it.")],
     rag: Service,
     progress: Reported,
+    log: Logged,
     content: Annotated[str | None, Field(description="One text, instead of messages.")] = None,
     messages: Annotated[list[NewMessage] | None, Field(description="Messages, oldest first.")] = None,
     title: str | None = None,
@@ -45,6 +47,9 @@ async def ingest(
         restore=restore,
         progress=progress,
     )
+    await log("info", _counted(receipt))
+    if receipt.skipped:
+        await log("warning", " ".join(map(_why, receipt.skipped[:SHOWN])))
     return _render(receipt)
 
 
@@ -57,15 +62,19 @@ def _render(receipt: Receipt) -> CallToolResult:
 
 
 def _told(receipt: Receipt) -> str:
-    counts = f"{receipt.added} added, {receipt.updated} updated, {receipt.unchanged} unchanged"
-    removed = f", {receipt.removed} removed" if receipt.removed else ""
-    lines = [f"{receipt.uri or receipt.conversation_id}: {counts}{removed}, {len(receipt.skipped)} skipped."]
-    lines += [
-        f"{'All' if skip.index is None else f'Message {skip.index}'} {skip.reason}."
-        for skip in receipt.skipped[:SHOWN]
-    ]
+    lines = [_counted(receipt), *map(_why, receipt.skipped[:SHOWN])]
     if receipt.job:
         lines.append(
             f"{receipt.pending} passages are not found by meaning yet: `fetch` {receipt.job} to see."
         )
     return "\n".join(lines)
+
+
+def _counted(receipt: Receipt) -> str:
+    counts = f"{receipt.added} added, {receipt.updated} updated, {receipt.unchanged} unchanged"
+    removed = f", {receipt.removed} removed" if receipt.removed else ""
+    return f"{receipt.uri or receipt.conversation_id}: {counts}{removed}, {len(receipt.skipped)} skipped."
+
+
+def _why(skip: Skipped) -> str:
+    return f"{'All' if skip.index is None else f'Message {skip.index}'} {skip.reason}."

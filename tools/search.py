@@ -5,6 +5,7 @@ from pydantic import Field
 
 from mcp_rag.models import Filters, SearchResult
 from mcp_rag.tools import rendering
+from mcp_rag.tools.client_log import Logged
 from mcp_rag.tools.door import Service
 from mcp_rag.tools.parameters import (
     ConversationId,
@@ -21,6 +22,7 @@ from mcp_rag.tools.parameters import (
 async def search(
     query: Annotated[str, Field(description="What to look for, in plain words.")],
     rag: Service,
+    log: Logged,
     limit: Annotated[int, Field(ge=1, le=50)] = 8,
     conversation_id: ConversationId = None,
     speaker: Speaker = None,
@@ -62,12 +64,14 @@ async def search(
         explain=explain,
         fits=lambda page: rendering.fits(render(page), max_tokens),
     )
+    await log("info", _shown(found))
+    if found.notice:
+        await log("warning", found.notice)
     return render(found)
 
 
 def render(found: SearchResult) -> CallToolResult:
-    shown = f"{len(found.results)} of {found.total} hits, confidence {found.confidence}, {found.mode}."
-    lines = [shown, *([found.notice] if found.notice else [])]
+    lines = [_shown(found), *([found.notice] if found.notice else [])]
     if found.results:
         lines.append(rendering.QUOTED)
     for n, hit in enumerate(found.results, 1):
@@ -79,3 +83,7 @@ def render(found: SearchResult) -> CallToolResult:
     if found.next_cursor:
         lines.append(f"More: pass cursor={found.next_cursor}, or narrow with since, speaker or source.")
     return rendering.result(found, "\n".join(lines), [rendering.link(hit) for hit in found.results])
+
+
+def _shown(found: SearchResult) -> str:
+    return f"{len(found.results)} of {found.total} hits, confidence {found.confidence}, {found.mode}."

@@ -12,12 +12,7 @@ from mcp.server.mcpserver import MCPServer
 from mcp.server.streamable_http import EventCallback, EventMessage, EventStore
 from mcp.server.subscriptions import ListenHandler
 from mcp.shared.exceptions import MCPDeprecationWarning
-from mcp.types import (
-    EmptyResult,
-    JSONRPCMessage,
-    SetLevelRequestParams,
-    SubscriptionsListenRequestParams,
-)
+from mcp.types import JSONRPCMessage, SubscriptionsListenRequestParams
 
 from mcp_rag import __main__, serving, tools
 from mcp_rag.resources import CurrentRag
@@ -72,18 +67,12 @@ def _create_server(rag: CurrentRag, *others: Any) -> MCPServer[CurrentRag]:
 
 
 def _serve_what_the_product_does_not(server: MCPServer[Any]) -> None:
-    """Levels of a log, news of tools and prompts, streams that can be taken up again."""
-
-    async def accepted(ctx: Any, params: Any) -> EmptyResult:
-        return EmptyResult()
-
+    """News of tools and prompts, streams that can be taken up again."""
     listen = ListenHandler(server._subscriptions)
-    for method, params, handler in (
-        ("logging/setLevel", SetLevelRequestParams, accepted),
-        ("subscriptions/listen", SubscriptionsListenRequestParams, listen),
-    ):
-        # MCPServer has no public way to serve them; the SDK's migration guide names this.
-        server._lowlevel_server.add_request_handler(method, params, handler)
+    # MCPServer has no public way to serve it; the SDK's migration guide names this.
+    server._lowlevel_server.add_request_handler(
+        "subscriptions/listen", SubscriptionsListenRequestParams, listen
+    )
     # What the product says of its news; here there are those of tools and prompts too.
     del server._lowlevel_server.get_capabilities
     resumable = partial(server.streamable_http_app, event_store=Events(), retry_interval=RETRY)

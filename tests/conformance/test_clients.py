@@ -23,6 +23,9 @@ MESSAGE = "conversation://{conversation_id}/messages/{position}"
 JOB = "rag://jobs/{id}"
 SAID = "The dodo is in the attic."
 
+LOGS = ["ingest", "search", "ask", "forget"]
+"""The calls that tell, to clients which want a log, what they have done."""
+
 each_transport = pytest.mark.parametrize("transport", ["http", "sse", "stdio"])
 
 
@@ -114,6 +117,8 @@ def test_the_typescript_sdk_uses_all_that_is_offered(
     assert steps.one("tools")["schemas"]
     assert not any(steps.by("call", "name", "isError").values())
     check(name, steps.by("call", "name", "structuredContent"))
+    # Until its model is there, a search warns besides.
+    assert [each["logger"] for each in steps.every("log") if each["level"] == "info"] == LOGS
     listed, read = steps.one("resources"), steps.by("read", "uri", "contents")
     assert {"rag://status", address(name)} <= set(listed["uris"])
     assert set(listed["templates"]) == {WHOLE, MESSAGE, JOB}

@@ -13,6 +13,7 @@ from typing import Any
 import asyncpg
 import httpx2
 import pytest
+from mcp import types
 from mcp.client import Client
 from mcp.client.streamable_http import streamable_http_client
 
@@ -86,10 +87,17 @@ async def test_a_defect_is_told_by_its_id_alone_and_is_in_the_log_with_where_it_
 
 
 async def test_a_model_reads_of_a_defect_only_that_the_tool_failed(failing: Failing) -> None:
-    async with Client(streamable_http_client(f"{failing.url}/mcp"), mode="auto") as client:
+    logged: list[types.LoggingMessageNotificationParams] = []
+
+    async def hear(line: types.LoggingMessageNotificationParams) -> None:
+        logged.append(line)
+
+    server = streamable_http_client(f"{failing.url}/mcp")
+    async with Client(server, mode="auto", log_level="debug", logging_callback=hear) as client:
         answer = await client.call_tool("fetch", {"id": "conversation://a"})
     assert answer.is_error
     (told,) = answer.content
+    assert [(line.level, line.data) for line in logged] == [("error", told.text)]
     assert told.text.startswith("The server failed. Other arguments do not help.")
     named = re.search(r"request_id ([0-9a-f]{32})\.$", told.text)
     assert named is not None

@@ -324,7 +324,6 @@ async def test_the_news_that_are_sent_are_promised_and_no_others(server: MCPServ
     assert promised.tools and promised.resources and promised.prompts and promised.completions
     assert promised.resources.subscribe and promised.resources.list_changed
     assert not (promised.tools.list_changed or promised.prompts.list_changed)
-    assert promised.logging is None
 
 
 # Over HTTP, with tenants

@@ -95,6 +95,21 @@ def test_what_was_subscribed_to_and_not_given_up_is_said_again_and_its_answer_he
     assert session.losses == 0
 
 
+def test_the_level_of_the_log_that_was_set_last_is_said_again() -> None:
+    session = greeted()
+    levels = [
+        line(id=n, method="logging/setLevel", params={"level": level})
+        for n, level in ((3, "debug"), (4, "error"))
+    ]
+    for said in levels:
+        session.say(said)
+        session.hear(line(id=json.loads(said)["id"], result={}))
+    session.lose()
+
+    assert session.again() == [INITIALIZE, INITIALIZED, levels[1]]
+    assert not session.hear(line(id=4, result={}))
+
+
 def test_losses_count_only_over_unanswered_requests_and_since_the_last_answer() -> None:
     session = greeted()
     session.lose()

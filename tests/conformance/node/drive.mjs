@@ -10,6 +10,8 @@
 const told = JSON.parse(process.argv[2]);
 const about = { name: `foreign-${told.sdk}`, version: '1.0.0' };
 
+const LEVEL = 'info';
+
 function say(step, got) {
     process.stdout.write(`${JSON.stringify({ step, ...got })}\n`);
 }
@@ -18,8 +20,8 @@ async function library() {
     if (told.sdk === 'v2') {
         return { ...(await import('@modelcontextprotocol/client')), ...(await import('@modelcontextprotocol/client/stdio')) };
     }
-    const parts = ['index', 'streamableHttp', 'sse', 'stdio'];
-    const loaded = await Promise.all(parts.map((part) => import(`@modelcontextprotocol/sdk/client/${part}.js`)));
+    const parts = ['client/index', 'client/streamableHttp', 'client/sse', 'client/stdio', 'types'];
+    const loaded = await Promise.all(parts.map((part) => import(`@modelcontextprotocol/sdk/${part}.js`)));
     return Object.assign({}, ...loaded);
 }
 
@@ -33,8 +35,15 @@ async function connected() {
     const sdk = await library();
     const options = told.mode ? { versionNegotiation: { mode: told.mode } } : {};
     const client = new sdk.Client(about, options);
+    client.setNotificationHandler(sdk.LoggingMessageNotificationSchema ?? 'notifications/message', ({ params }) => say('log', params));
     await client.connect(transportOf(sdk, told.server));
+    if (!perCall(client)) await client.setLoggingLevel(LEVEL);
     return client;
+}
+
+// Since 2026-07-28 each call says from which level on it wants the log.
+function perCall(client) {
+    return client.getNegotiatedProtocolVersion?.() === '2026-07-28';
 }
 
 async function all(list, field) {
@@ -57,7 +66,8 @@ async function useTools(client) {
     say('tools', { names: tools.map((tool) => tool.name), schemas: tools.every((tool) => tool.outputSchema) });
     for (const [name, args] of told.calls) {
         // The SDK holds structuredContent against the tool's outputSchema, and throws.
-        const { isError = false, structuredContent, content } = await client.callTool({ name, arguments: args });
+        const call = { name, arguments: args, ...(perCall(client) && { _meta: { 'io.modelcontextprotocol/logLevel': LEVEL } }) };
+        const { isError = false, structuredContent, content } = await client.callTool(call);
         say('call', { name, isError, structuredContent, content });
     }
 }
