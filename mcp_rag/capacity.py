@@ -9,7 +9,10 @@ from mcp_rag.errors import Overloaded
 
 
 class Capacity:
-    """Lets calls in as others leave. The queue has an end: who comes beyond it is told so at once."""
+    """Lets calls in as others leave. The queue has an end: who comes beyond it is told so at once.
+
+    In a place nobody waits for a client: one that is slow, or deaf, would keep it from the others.
+    """
 
     def __init__(self, at_once: int, waiting: int) -> None:
         self._places = asyncio.Semaphore(at_once)
@@ -23,9 +26,23 @@ class Capacity:
         Raises:
             Overloaded: as many as may wait do already.
         """
+        self.admit()
+        async with self.turn():
+            yield
+
+    def admit(self) -> None:
+        """Let in what will take its turns.
+
+        Raises:
+            Overloaded: as many as may wait do already.
+        """
         if self._places.locked() and self._waiting >= self._most:
             telemetry.turned_away()
             raise Overloaded
+
+    @asynccontextmanager
+    async def turn(self) -> AsyncIterator[None]:
+        """A place for what was let in, however many wait."""
         self._waiting += 1
         try:
             await self._places.acquire()

@@ -18,7 +18,7 @@ from mcp_rag.identity import may, require
 from mcp_rag.rag import Rag
 from mcp_rag.resources import CurrentRag, News, views
 from mcp_rag.sealing import Sealing
-from mcp_rag.tools import TOOLS, client_log, progress
+from mcp_rag.tools import TOOLS, client_log, telling
 from mcp_rag.tools.door import RagTool, told
 
 INSTRUCTIONS = (
@@ -47,12 +47,13 @@ class Offer(MCPServer[CurrentRag]):
         self, name: str, arguments: dict[str, Any], context: Context[CurrentRag, Any] | None = None
     ) -> CallToolResult | InputRequiredResult:
         assert context is not None, "A call comes from a client."
-        try:
-            async with progress.told(context), self._place():
-                return await super().call_tool(name, arguments, context)
-        except Overloaded as error:
-            await client_log.begin(context, name)("error", str(error))
-            return told(error)
+        async with telling.told(context, name) as log:
+            try:
+                async with self._place():
+                    return await super().call_tool(name, arguments, context)
+            except Overloaded as error:
+                log("error", str(error))
+                return told(error)
 
     def _place(self) -> AbstractAsyncContextManager[None]:
         return self.capacity.place() if self.capacity is not None else nullcontext()

@@ -77,20 +77,20 @@ async def ask(
     async with aclosing(events):
         async for event in events:
             if isinstance(event, Done):
-                await _log(event.reply, log)
+                _log(event.reply, log)
                 return _answer(event.reply) if isinstance(event.reply, Answer) else _no_answer(event.reply)
             if isinstance(event, Sources | Delta):
-                await progress.say(_step(event))
+                progress.say(_step(event))
     raise AssertionError("The last event is `Done`.")
 
 
-async def _log(reply: Answer | NoAnswer, log: ClientLog) -> None:
+def _log(reply: Answer | NoAnswer, log: ClientLog) -> None:
     found = f"answered, {len(reply.citations)} citations" if isinstance(reply, Answer) else "not in the store"
     account = reply.account
     wrote = f"{account.model}, {account.tokens_in} tokens read, {account.tokens_out} written"
-    await log("info", f"{found}; {wrote if account.model else 'no model wrote'}.")
+    log("info", f"{found}; {wrote if account.model else 'no model wrote'}.")
     if account.notice:
-        await log("warning", account.notice)
+        log("warning", account.notice)
 
 
 def _draft(drafted: CreateMessageResult) -> Drafted:

@@ -5,6 +5,7 @@ says nothing is told nothing. No question and no passage stands in it, only what
 """
 
 from contextvars import ContextVar
+from functools import partial
 from typing import Annotated, Any, get_args
 
 from mcp.server.context import ServerRequestContext
@@ -17,6 +18,8 @@ from mcp.types import (
     LoggingMessageNotificationParams,
     SetLevelRequestParams,
 )
+
+from mcp_rag.tools.progress import Say
 
 LEVELS: tuple[LoggingLevel, ...] = get_args(LoggingLevel)
 """The least severe first, as RFC 5424 has them."""
@@ -40,18 +43,20 @@ def register(server: MCPServer[Any]) -> None:
 class ClientLog:
     """The log of one call, for the client that made it."""
 
-    def __init__(self, request: Request, tool: str) -> None:
-        self._request, self._tool = request, tool
+    def __init__(self, request: Request, tool: str, say: Say) -> None:
+        self._request, self._tool, self._say = request, tool, say
 
-    async def __call__(self, level: LoggingLevel, text: str) -> None:
+    def __call__(self, level: LoggingLevel, text: str) -> None:
         """Tell it, where the client wants to hear of what is so severe."""
         wanted = _wanted(self._request)
-        if wanted is None or LEVELS.index(level) < LEVELS.index(wanted):
-            return
+        if wanted is not None and LEVELS.index(level) >= LEVELS.index(wanted):
+            self._say(partial(self._send, level, text))
+
+    async def _send(self, level: LoggingLevel, text: str) -> None:
         # What the SDK has for this warns, with each line, that logs are on their way out of the protocol.
-        told = LoggingMessageNotificationParams(level=level, logger=self._tool, data=text)
+        line = LoggingMessageNotificationParams(level=level, logger=self._tool, data=text)
         await self._request.session.send_notification(
-            LoggingMessageNotification(params=told), related_request_id=self._request.request_id
+            LoggingMessageNotification(params=line), related_request_id=self._request.request_id
         )
 
 
@@ -69,9 +74,9 @@ def _state(request: Request) -> dict[str, Any]:
 _current: ContextVar[ClientLog] = ContextVar("client_log")
 
 
-def begin(context: Context[Any, Any], tool: str) -> ClientLog:
-    """The log of the call that begins here."""
-    log = ClientLog(context.request_context, tool)
+def begin(context: Context[Any, Any], tool: str, say: Say) -> ClientLog:
+    """The log of the call that begins here; its lines are given to `say` to be sent."""
+    log = ClientLog(context.request_context, tool, say)
     _current.set(log)
     return log
 

@@ -58,7 +58,7 @@ class RagTool(Tool):
         self, arguments: dict[str, Any], context: Context[Any, Any], convert_result: bool = False
     ) -> Any:
         rendering.as_json.set(_is_chatgpt(context))
-        log, begun = client_log.begin(context, self.name), perf_counter()
+        log, begun = client_log.current(), perf_counter()
         with telemetry.tool_call(self.name) as call:
             try:
                 require(self.scope)
@@ -66,8 +66,8 @@ class RagTool(Tool):
                 result = await self._run(arguments, context, convert_result)
                 call.outcome = "ok"
             except (InvalidInput, NotAllowed, ToolError) as error:
-                result = await _refused(error, call, log)
-        await log("debug", f"{call.outcome} after {perf_counter() - begun:.3f} s")
+                result = _refused(error, call, log)
+        log("debug", f"{call.outcome} after {perf_counter() - begun:.3f} s")
         return result
 
     async def _run(self, arguments: dict[str, Any], context: Context[Any, Any], convert_result: bool) -> Any:
@@ -101,7 +101,7 @@ def offer(function: Callable[..., Any], *, title: str, annotations: ToolAnnotati
     return RagTool(**parts, scope=scope)
 
 
-async def _refused(error: RagError | ToolError, call: ToolCall, log: ClientLog) -> CallToolResult:
+def _refused(error: RagError | ToolError, call: ToolCall, log: ClientLog) -> CallToolResult:
     """Tells the model, the log and what is measured.
 
     Raises:
@@ -110,7 +110,7 @@ async def _refused(error: RagError | ToolError, call: ToolCall, log: ClientLog) 
     reason = _reason(error)
     if isinstance(reason, InvalidInput | NotFound | AccessDenied | TooMuch):
         call.outcome = "refused"
-    await log("warning" if call.outcome == "refused" else "error", str(reason))
+    log("warning" if call.outcome == "refused" else "error", str(reason))
     if isinstance(reason, ToolError):
         raise reason from error.__cause__
     return told(reason)

@@ -70,7 +70,7 @@ async def forget(
         conversation_ids=conversation_ids, source=source, position=position, dry_run=dry_run, agreed=asked
     )
     told = _told(receipt)
-    await log("info", told)
+    log("info", told)
     return _render(receipt, told)
 
 

@@ -47,9 +47,9 @@ async def ingest(
         restore=restore,
         progress=progress,
     )
-    await log("info", _counted(receipt))
+    log("info", _counted(receipt))
     if receipt.skipped:
-        await log("warning", " ".join(map(_why, receipt.skipped[:SHOWN])))
+        log("warning", " ".join(map(_why, receipt.skipped[:SHOWN])))
     return _render(receipt)
 
 

@@ -1,26 +1,24 @@
 """Word of how a call goes on, for a client that asked for it."""
 
-import asyncio
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from collections.abc import Awaitable, Callable
 from contextvars import ContextVar
+from functools import partial
 from typing import Annotated, Any
 
 from mcp.server.mcpserver import Context, Resolve
 
-EVERY = 1.0
-"""Seconds between two words. Clients give up a call of which they hear nothing; a minute is usual."""
+Say = Callable[[Callable[[], Awaitable[None]]], None]
 
 
 class Progress:
-    """What was done of a call, told once a second, and again where nothing was: it is still at work.
+    """What was done of a call: each step as it is taken, and again where none is, that it is still at work.
 
     What a client hears grows with every word, as the protocol wants it: a word that tells of nothing new
     comes nearer to the next step and never reaches it.
     """
 
-    def __init__(self, context: Context[Any, Any]) -> None:
-        self._context = context
+    def __init__(self, context: Context[Any, Any], say: Say) -> None:
+        self._context, self._say = context, say
         self._message = "Still at work"
         self._done, self._words = 0, 0
         self._total: int | None = None
@@ -31,41 +29,32 @@ class Progress:
         # The last step is the commit.
         self._reach(min(done, total - 1))
 
-    async def say(self, message: str) -> None:
+    def say(self, message: str) -> None:
         """One more step, told at once."""
         self._message = message
         self._reach(self._done + 1)
-        await self._tell()
+        self._say(partial(self._context.report_progress, *self._word()))
 
-    async def keep_telling(self) -> None:
-        while True:
-            await asyncio.sleep(EVERY)
-            await self._tell()
+    async def still_at_work(self) -> None:
+        await self._context.report_progress(*self._word())
 
     def _reach(self, done: int) -> None:
         if done > self._done:
             self._done, self._words = done, 0
 
-    async def _tell(self) -> None:
-        progress = self._done + 1 - 1 / (self._words + 1)
+    def _word(self) -> tuple[float, int | None, str]:
         self._words += 1
-        await self._context.report_progress(progress, self._total, self._message)
+        return self._done + 1 - 1 / self._words, self._total, self._message
 
 
 _current: ContextVar[Progress] = ContextVar("progress")
 
 
-@asynccontextmanager
-async def told(context: Context[Any, Any]) -> AsyncIterator[None]:
-    """Tell the client how its call goes on, until the end."""
-    progress = Progress(context)
+def begin(context: Context[Any, Any], say: Say) -> Progress:
+    """The progress of the call that begins here; its words are given to `say` to be sent."""
+    progress = Progress(context, say)
     _current.set(progress)
-    telling = asyncio.create_task(progress.keep_telling())
-    try:
-        yield
-    finally:
-        telling.cancel()
-        await asyncio.wait({telling})
+    return progress
 
 
 async def current() -> Progress:

@@ -64,9 +64,9 @@ async def search(
         explain=explain,
         fits=lambda page: rendering.fits(render(page), max_tokens),
     )
-    await log("info", _shown(found))
+    log("info", _shown(found))
     if found.notice:
-        await log("warning", found.notice)
+        log("warning", found.notice)
     return render(found)
 
 

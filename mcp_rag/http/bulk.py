@@ -1,7 +1,6 @@
 """Many conversations in one call: one on each line, and a line of answer to each as it is stored."""
 
 from collections.abc import AsyncGenerator, AsyncIterator
-from contextlib import aclosing
 
 from pydantic import ValidationError
 from starlette.datastructures import Headers
@@ -52,9 +51,9 @@ class Bulk(Route):
             )
         rag: Rag = await request.app.state.rag()
         capacity: Capacity = request.app.state.capacity
-        answered = _in_place(
-            capacity, answers(rag, lines(request.stream(), longest=self._longest), longest=self._longest)
-        )
+        capacity.admit()
+        sent = lines(request.stream(), longest=self._longest)
+        answered = answers(rag, capacity, sent, longest=self._longest)
         # Before the first line is there, nothing is said: not even that it may come.
         first = await anext(answered, None)
         if first is None:
@@ -70,21 +69,16 @@ class _Beside(StreamingResponse):
         await self.stream_response(send)
 
 
-async def _in_place(capacity: Capacity, answered: AsyncGenerator[bytes]) -> AsyncGenerator[bytes]:
-    """All lines have one place, as long as they come."""
-    async with capacity.place(), aclosing(answered):
-        async for line in answered:
-            yield line
-
-
 async def _joined(first: bytes, rest: AsyncGenerator[bytes]) -> AsyncGenerator[bytes]:
     yield first
     async for line in rest:
         yield line
 
 
-async def answers(rag: Rag, sent: AsyncIterator[bytes | None], *, longest: int) -> AsyncGenerator[bytes]:
-    """A receipt or a problem for each line. Once the database has gone nothing more is tried."""
+async def answers(
+    rag: Rag, capacity: Capacity, sent: AsyncIterator[bytes | None], *, longest: int
+) -> AsyncGenerator[bytes]:
+    """A receipt or a problem for each line, in its turn. Once the database has gone none is tried."""
     gone: StoreError | None = None
     number = 0
     try:
@@ -93,7 +87,8 @@ async def answers(rag: Rag, sent: AsyncIterator[bytes | None], *, longest: int) 
             if line is not None and not line.strip():
                 continue
             try:
-                told = _refused(number, gone) if gone else await _taken(rag, line, longest)
+                async with capacity.turn():
+                    told = _refused(number, gone) if gone else await _taken(rag, line, longest)
             except StoreError as error:
                 gone, told = error, _refused(number, error)
             except RagError as error:

@@ -11,7 +11,7 @@ from mcp.server.mcpserver import MCPServer
 
 from mcp_rag.models import NewMessage
 from mcp_rag.rag import Rag
-from mcp_rag.tools.progress import EVERY
+from mcp_rag.tools.telling import EVERY
 from tests.conftest import eventually
 
 each_era = pytest.mark.parametrize("era", ["legacy", "2026-07-28"])
