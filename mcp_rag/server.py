@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import AsyncIterator, Callable, Sequence
-from contextlib import AbstractAsyncContextManager, asynccontextmanager, nullcontext
+from contextlib import asynccontextmanager
 from functools import partial
 from typing import Any
 
@@ -11,7 +11,7 @@ from mcp.shared.exceptions import MCPError
 from mcp.types import INVALID_PARAMS, CallToolResult, GetPromptResult, InputRequiredResult, Tool
 
 from mcp_rag import __version__, resources
-from mcp_rag.capacity import Capacity
+from mcp_rag.capacity import Capacity, Place
 from mcp_rag.compose import Starting, shared_secret
 from mcp_rag.errors import InvalidSettings, Overloaded
 from mcp_rag.identity import may, require
@@ -49,14 +49,20 @@ class Offer(MCPServer[CurrentRag]):
         assert context is not None, "A call comes from a client."
         async with telling.told(context, name) as log:
             try:
-                async with self._place():
+                async with self._place(context):
                     return await super().call_tool(name, arguments, context)
             except Overloaded as error:
                 log("error", str(error))
                 return told(error)
 
-    def _place(self) -> AbstractAsyncContextManager[None]:
-        return self.capacity.place() if self.capacity is not None else nullcontext()
+    @asynccontextmanager
+    async def _place(self, context: Context[CurrentRag, Any]) -> AsyncIterator[None]:
+        if self.capacity is None:
+            yield
+            return
+        async with self.capacity.place() as place:
+            _leave_while_asking(context, place)
+            yield
 
     async def list_tools(self) -> list[Tool]:
         allowed = {tool.name for tool in TOOLS if may(tool.scope)}
@@ -80,6 +86,19 @@ class Offer(MCPServer[CurrentRag]):
         missing = [each.name for each in known[name] if each.required and each.name not in arguments]
         if missing:
             raise MCPError(code=INVALID_PARAMS, message=f"{name} needs: {', '.join(missing)}.")
+
+
+def _leave_while_asking(context: Context[CurrentRag, Any], place: Place) -> None:
+    """A person who is asked may think for long, and so may a model that is lent."""
+    session = context.request_context.session
+    ask = session.send_request
+
+    async def send_request(*request: Any, **options: Any) -> Any:
+        async with place.left():
+            return await ask(*request, **options)
+
+    # The SDK makes a session for each call, and knows of no other way in between.
+    session.send_request = send_request  # type: ignore[method-assign]
 
 
 def offered(names: Sequence[str], *, only_reads: bool) -> list[RagTool]:
