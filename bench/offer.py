@@ -3,6 +3,8 @@
 from dataclasses import dataclass
 
 from mcp.client import Client
+from mcp.client.extension import advertise
+from mcp.server.apps import APP_MIME_TYPE, EXTENSION_ID
 from mcp.types import ListToolsResult, Tool
 
 from mcp_rag.rag import Rag
@@ -20,13 +22,15 @@ class Offer:
 
     @property
     def payload(self) -> str:
-        """`tools/list` as it goes over the wire."""
-        return self.listed.model_dump_json(by_alias=True, exclude_none=True)
+        """The answer to `tools/list` as it goes over the wire."""
+        result = self.listed.model_dump_json(by_alias=True, exclude_none=True)
+        return f'{{"jsonrpc":"2.0","id":1,"result":{result}}}'
 
 
 async def current() -> Offer:
-    """The whole offer, asked of the product's server over MCP. Listing needs no store and no model."""
-    async with Client(create_server(_no_store)) as client:
+    """The most that any client is offered, asked of the product's server: no store is needed, no model."""
+    views = advertise(EXTENSION_ID, {"mimeTypes": [APP_MIME_TYPE]})
+    async with Client(create_server(_no_store), extensions=[views]) as client:
         return Offer(await client.list_tools(), client.instructions or "")
 
 

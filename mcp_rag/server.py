@@ -8,7 +8,7 @@ from typing import Any
 
 from mcp.server.mcpserver import Context, MCPServer, RequestStateSecurity
 from mcp.shared.exceptions import MCPError
-from mcp.types import INVALID_PARAMS, CallToolResult, GetPromptResult, InputRequiredResult, Tool
+from mcp.types import INVALID_PARAMS, CallToolResult, GetPromptResult, InputRequiredResult, Prompt, Tool
 
 from mcp_rag import __version__, resources
 from mcp_rag.capacity import Capacity, Place
@@ -16,7 +16,7 @@ from mcp_rag.compose import Starting, shared_secret
 from mcp_rag.errors import InvalidSettings, Overloaded
 from mcp_rag.identity import may, require
 from mcp_rag.rag import Rag
-from mcp_rag.resources import CurrentRag, News, views
+from mcp_rag.resources import CurrentRag, News, pages, views
 from mcp_rag.sealing import Sealing
 from mcp_rag.tools import TOOLS, client_log, telling
 from mcp_rag.tools.door import RagTool, told
@@ -67,6 +67,9 @@ class Offer(MCPServer[CurrentRag]):
     async def list_tools(self) -> list[Tool]:
         allowed = {tool.name for tool in TOOLS if may(tool.scope)}
         return [tool for tool in await super().list_tools() if tool.name in allowed]
+
+    async def list_prompts(self) -> list[Prompt]:
+        return await super().list_prompts() if may("read") else []
 
     async def get_prompt(
         self,
@@ -147,6 +150,7 @@ def create_server(
         require("read")
         return await rag()
 
+    names = {tool.name for tool in tools}
     server = Offer(
         "mcp-rag",
         title="Memory",
@@ -155,15 +159,15 @@ def create_server(
         instructions=instructions(tools),
         tools=list(tools),
         lifespan=lifespan,
-        extensions=[views.extension({tool.name for tool in tools})],
-        middleware=[views.only_for_hosts],
+        extensions=[views.extension(names)],
+        middleware=[pages.in_pages, views.only_for_hosts],
         request_state_security=RequestStateSecurity(codec=Sealing(secret)) if secret else None,
         log_level="WARNING",
         # What clients listen to is ours (resources/subscriptions.py).
         subscriptions=False,
     )
     server.capacity = capacity
-    resources.register(server, readable, news or News(rag))
+    resources.register(server, readable, news or News(rag), names)
     client_log.register(server)
     return server
 

@@ -7,6 +7,8 @@ from typing import NamedTuple
 
 from mcp_rag.lines import envelope, notice, request_id
 
+LEVEL, SUBSCRIBE, UNSUBSCRIBE = "logging/setLevel", "resources/subscribe", "resources/unsubscribe"
+
 
 class Request(NamedTuple):
     method: str
@@ -44,10 +46,6 @@ class Session:
             self.unanswered[name] = request
             if request.method == "initialize":
                 self._initialize = name, request
-            elif request.method == "logging/setLevel":
-                self._standing[request.method] = name, request
-            elif isinstance(params, dict) and isinstance(uri := params.get("uri"), str):
-                self._note_subscription(uri, name, request)
         elif request.method == "notifications/initialized":
             self._initialized = request.line
         elif request.method == "notifications/cancelled" and isinstance(params, dict):
@@ -55,12 +53,6 @@ class Session:
             cancelled = params.get("requestId")
             if isinstance(cancelled, str | int):
                 self.unanswered.pop(cancelled, None)
-
-    def _note_subscription(self, uri: str, name: str | int, request: Request) -> None:
-        if request.method == "resources/subscribe":
-            self._standing[uri] = name, request
-        elif request.method == "resources/unsubscribe":
-            self._standing.pop(uri, None)
 
     def hear(self, line: bytes) -> bool:
         """Note a line of the resident. False when the client has heard it before."""
@@ -73,16 +65,21 @@ class Session:
         elif name in self._repeated:
             self._repeated.discard(name)
             return False
-        elif self.unanswered.pop(name, None) is not None:
+        elif (answered := self.unanswered.pop(name, None)) is not None:
             self.losses = 0
-            if "error" in message:
-                self._refused(name)
+            if "error" not in message:
+                self._hold(name, answered)
+            elif answered.method == "initialize":
+                self._initialize = None
         return True
 
-    def _refused(self, name: str | int) -> None:
-        if self._initialize is not None and name == self._initialize[0]:
-            self._initialize = None
-        self._standing = {what: each for what, each in self._standing.items() if each[0] != name}
+    def _hold(self, name: str | int, request: Request) -> None:
+        if request.method == LEVEL:
+            self._standing[LEVEL] = name, request
+        elif request.method == SUBSCRIBE:
+            self._standing[_uri(request)] = name, request
+        elif request.method == UNSUBSCRIBE:
+            self._standing.pop(_uri(request), None)
 
     def lose(self) -> list[bytes]:
         """The resident is lost. What the client must hear: that nobody waits for its answers any more."""
@@ -107,7 +104,12 @@ class Session:
             if self._initialized is not None:
                 lines.append(self._initialized)
         for name, request in self._standing.values():
-            if name not in self.unanswered:
-                self._repeated.add(name)
-                lines.append(request.line)
+            self._repeated.add(name)
+            lines.append(request.line)
         return lines + [each.line for each in self.unanswered.values() if each.method != "initialize"]
+
+
+def _uri(request: Request) -> str:
+    """Of a subscription that was granted, so there is one."""
+    params = envelope(request.line).get("params")
+    return str(params.get("uri")) if isinstance(params, dict) else ""

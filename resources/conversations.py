@@ -22,10 +22,10 @@ from mcp_rag import jobs
 from mcp_rag.errors import InvalidInput, NotFound, RagError
 from mcp_rag.models import Address, Conversation, Extract, Message
 from mcp_rag.rag import Rag
+from mcp_rag.resources.pages import PAGE
 
 LONGEST = 500
 """Messages in one resource; the rest is named by its address."""
-PAGE = 50
 # An id is not a path: "a/../b" is as good as any other.
 NOT_PATHS = ResourceSecurity(reject_path_traversal=False, reject_absolute_paths=False)
 

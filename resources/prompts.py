@@ -1,6 +1,7 @@
 """Prompts that a person picks, and the completion of their arguments."""
 
 import unicodedata
+from collections.abc import Collection
 from typing import Annotated, Any
 
 from mcp.server.mcpserver import MCPServer, UserMessage
@@ -21,38 +22,49 @@ COMPLETED: dict[str, Completed] = {
 """What an argument of a prompt or of an address is completed to."""
 
 
-def register(server: MCPServer[Any], rag: CurrentRag) -> None:
-    @server.prompt(title="Recall what was said")
-    def recall(
-        topic: Annotated[str, Field(description="What it was about.")],
-        speaker: Annotated[str | None, Field(description="Only what this person said.")] = None,
-        source: Annotated[str | None, Field(description="Only what came from there.")] = None,
-        tag: Annotated[str | None, Field(description="Only conversations with this tag.")] = None,
-    ) -> list[UserMessage]:
-        """Gather what past conversations say about a topic, with dates and sources."""
-        filters = {"speaker": speaker, "source": source, "tags": tag and [tag]}
-        given = ", ".join(f"{name}={value!r}" for name, value in filters.items() if value)
-        return [
-            UserMessage(
-                f"Use the `search` tool{given and f' with {given}'} to find what was said about “{topic}” in "
-                "past conversations. Search again in other words if little turns up. Then tell me, oldest "
-                "first, what was said and decided, by whom and when, each with the address of its source. "
-                "Say plainly what you did not find."
-            )
-        ]
+def recall(
+    topic: Annotated[str, Field(description="What it was about.")],
+    speaker: Annotated[str | None, Field(description="Only what this person said.")] = None,
+    source: Annotated[str | None, Field(description="Only what came from there.")] = None,
+    tag: Annotated[str | None, Field(description="Only conversations with this tag.")] = None,
+) -> list[UserMessage]:
+    """Gather what past conversations say about a topic, with dates and sources."""
+    filters = {"speaker": speaker, "source": source, "tags": tag and [tag]}
+    given = ", ".join(f"{name}={value!r}" for name, value in filters.items() if value)
+    return [
+        UserMessage(
+            f"Use the `search` tool{given and f' with {given}'} to find what was said about “{topic}” in "
+            "past conversations. Search again in other words if little turns up. Then tell me, oldest "
+            "first, what was said and decided, by whom and when, each with the address of its source. "
+            "Say plainly what you did not find."
+        )
+    ]
 
-    @server.prompt(title="Continue a conversation")
-    def continue_conversation(
-        conversation_id: Annotated[str, Field(description="Id of a stored conversation.")],
-    ) -> list[UserMessage]:
-        """Pick up a stored conversation where it was left."""
-        uri = Address(conversation_id=conversation_id).uri
-        return [
-            UserMessage(
-                f"Read {uri} with the `fetch` tool, all of it. Sum up in three sentences where we were, name "
-                "what was left open, and continue from there with me."
-            )
-        ]
+
+def continue_conversation(
+    conversation_id: Annotated[str, Field(description="Id of a stored conversation.")],
+) -> list[UserMessage]:
+    """Pick up a stored conversation where it was left."""
+    uri = Address(conversation_id=conversation_id).uri
+    return [
+        UserMessage(
+            f"Read {uri} with the `fetch` tool, all of it. Sum up in three sentences where we were, name "
+            "what was left open, and continue from there with me."
+        )
+    ]
+
+
+PROMPTS = {
+    "search": ("Recall what was said", recall),
+    "fetch": ("Continue a conversation", continue_conversation),
+}
+"""By the tool that each tells the model to use: without it there is no prompt."""
+
+
+def register(server: MCPServer[Any], rag: CurrentRag, tools: Collection[str]) -> None:
+    for tool, (title, prompt) in PROMPTS.items():
+        if tool in tools:
+            server.prompt(title=title)(prompt)
 
     @server.completion()  # type: ignore[no-untyped-call, untyped-decorator]  # so in the SDK
     async def complete(ref: Any, argument: Any, context: Any) -> Completion | None:

@@ -1,7 +1,8 @@
 """What a client that wants a log is told of its calls, as they are worked on.
 
 It says from which level on: once for a session (`logging/setLevel`), or with each call since 2026-07-28. Who
-says nothing is told nothing. No question and no passage stands in it, only what was done and what went wrong.
+says nothing is told nothing. No question and no passage of the store stands in it: what was done, what went
+wrong and, of what the caller sent, ids and names of arguments.
 """
 
 from contextvars import ContextVar

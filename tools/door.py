@@ -11,7 +11,7 @@ from mcp.server.mcpserver.exceptions import ToolError, UnexpectedToolError
 from mcp.server.mcpserver.tools import Tool
 from mcp.server.mcpserver.utilities.func_metadata import FuncMetadata
 from mcp.shared.exceptions import MCPError
-from mcp.types import CallToolResult, TextContent, ToolAnnotations
+from mcp.types import CallToolResult, InputRequiredResult, TextContent, ToolAnnotations
 from pydantic import ValidationError
 
 from mcp_rag import telemetry
@@ -67,7 +67,8 @@ class RagTool(Tool):
                 call.outcome = "ok"
             except (InvalidInput, NotAllowed, ToolError) as error:
                 result = _refused(error, call, log)
-        log("debug", f"{call.outcome} after {perf_counter() - begun:.3f} s")
+        ended = "asks its client" if isinstance(result, InputRequiredResult) else call.outcome
+        log("debug", f"{ended} after {perf_counter() - begun:.3f} s")
         return result
 
     async def _run(self, arguments: dict[str, Any], context: Context[Any, Any], convert_result: bool) -> Any:

@@ -32,7 +32,7 @@ async def ingest(
     """Store a conversation, note or document, only when the user asks to keep or remember it.
 
     Safe to repeat: what is stored stays, an edited message (same message_id) is replaced,
-    and the receipt says what was added, updated, unchanged and skipped.
+    and the receipt says what was done and what was skipped.
     """
     if (content is None) == (messages is None):
         raise InvalidInput("Both or neither of content and messages are given.", remedy="Give one of them.")

@@ -42,7 +42,7 @@ async def search(
     """Find what was said or written in past conversations and documents.
 
     Use it first whenever the user refers to something from before: "what did we decide",
-    "you told me". Matches words and meaning; best first, each hit with date, speaker and address. Confidence
+    "you told me". Matches words and meaning; best first, with date, speaker and address. Confidence
     "none" means the store probably has nothing on it: rephrase once, then say so. Read around a hit with
     `fetch`.
     """

@@ -11,6 +11,7 @@ from mcp.client import Client
 from mcp.client.sse import sse_client
 from mcp.client.stdio import stdio_client
 from mcp.client.streamable_http import streamable_http_client
+from mcp.shared.exceptions import MCPError
 
 from mcp_rag.errors import InvalidSettings
 from mcp_rag.models import NewMessage
@@ -87,6 +88,35 @@ async def test_a_model_is_told_only_of_the_tools_that_it_has(
             assert f"`{name}`" not in client.instructions
         for name in has - {"list_conversations"}:
             assert f"`{name}`" in client.instructions
+
+
+@pytest.mark.parametrize(
+    ("names", "prompts"),
+    [
+        ([], ["recall", "continue_conversation"]),
+        (["search"], ["recall"]),
+        (["fetch"], ["continue_conversation"]),
+        (["ingest"], []),
+    ],
+)
+async def test_a_prompt_that_tells_to_use_a_tool_is_offered_with_it_only(
+    rag: Rag, names: list[str], prompts: list[str]
+) -> None:
+    async with Client(door(rag, names)._server) as client:
+        assert [prompt.name for prompt in (await client.list_prompts()).prompts] == prompts
+        for hidden in {"recall", "continue_conversation"} - set(prompts):
+            with pytest.raises(MCPError, match=f"no prompt '{hidden}'"):
+                await client.get_prompt(hidden, {})
+
+
+async def test_who_may_not_read_is_offered_no_prompt(rag: Rag, database: Database) -> None:
+    writes = await token(database, "default", "write")
+    async with (
+        running(rag, database) as url,
+        httpx2.AsyncClient(headers=writes) as http,
+        Client(streamable_http_client(f"{url}/mcp", http_client=http)) as client,
+    ):
+        assert (await client.list_prompts()).prompts == []
 
 
 @pytest.mark.parametrize(

@@ -10,6 +10,7 @@ from mcp.server.mcpserver import MCPServer
 from mcp.shared.exceptions import MCPError
 from mcp.types import PromptReference, Resource, ResourceTemplateReference, TextContent, TextResourceContents
 
+from mcp_rag import cursors
 from mcp_rag.models import Address, NewMessage
 from mcp_rag.rag import Rag
 from tests.conftest import Door
@@ -219,6 +220,38 @@ async def test_the_templates_have_titles_and_descriptions(mcp_server: MCPServer[
         "rag://jobs/{id}",
     }
     assert all(each.title and each.description and each.mime_type for each in templates)
+
+
+@each_era
+async def test_more_templates_than_fit_on_a_page_are_listed_in_pages(
+    mcp_server: MCPServer[Any], era: str
+) -> None:
+    for n in range(100):
+        mcp_server.resource(f"more://{n}/{{id}}")(_nothing)
+    async with Client(mcp_server, mode=era) as client:
+        page = await client.list_resource_templates()
+        pages = [page.resource_templates]
+        while page.next_cursor:
+            page = await client.list_resource_templates(cursor=page.next_cursor)
+            pages.append(page.resource_templates)
+    assert [len(templates) for templates in pages] == [50, 50, 3]
+    assert len({template.uri_template for templates in pages for template in templates}) == 103
+
+
+async def _nothing(id: str) -> str:
+    return id
+
+
+@each_era
+@pytest.mark.parametrize("lists", ["list_tools", "list_prompts", "list_resource_templates"])
+async def test_a_list_refuses_a_cursor_that_is_not_its_own(
+    mcp_server: MCPServer[Any], era: str, lists: str
+) -> None:
+    async with Client(mcp_server, mode=era) as client:
+        for cursor in ("nonsense", cursors.encode("resources/list", [50]), cursors.encode(None, [-1])):
+            with pytest.raises(MCPError, match="cursor") as caught:
+                await getattr(client, lists)(cursor=cursor)
+            assert caught.value.error.code == INVALID_PARAMS
 
 
 @each_era

@@ -95,15 +95,16 @@ def test_what_was_subscribed_to_and_not_given_up_is_said_again_and_its_answer_he
     assert session.losses == 0
 
 
-def test_the_level_of_the_log_that_was_set_last_is_said_again() -> None:
+def test_the_level_of_the_log_that_was_granted_last_is_said_again() -> None:
     session = greeted()
     levels = [
         line(id=n, method="logging/setLevel", params={"level": level})
-        for n, level in ((3, "debug"), (4, "error"))
+        for n, level in ((3, "debug"), (4, "error"), (5, "chatty"))
     ]
-    for said in levels:
+    answers = [{"result": {}}, {"result": {}}, {"error": {"code": -32602, "message": "no level"}}]
+    for said, answer in zip(levels, answers, strict=True):
         session.say(said)
-        session.hear(line(id=json.loads(said)["id"], result={}))
+        session.hear(line(id=json.loads(said)["id"], **answer))
     session.lose()
 
     assert session.again() == [INITIALIZE, INITIALIZED, levels[1]]
