@@ -1,7 +1,7 @@
 """Prompts that a person picks, and the completion of their arguments."""
 
 import unicodedata
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 from typing import Annotated, Any
 
 from mcp.server.mcpserver import MCPServer, UserMessage
@@ -54,7 +54,7 @@ def continue_conversation(
     ]
 
 
-PROMPTS = {
+PROMPTS: dict[str, tuple[str, Callable[..., list[UserMessage]]]] = {
     "search": ("Recall what was said", recall),
     "fetch": ("Continue a conversation", continue_conversation),
 }
