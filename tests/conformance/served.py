@@ -2,6 +2,10 @@
 
 Nothing in the product knows of it: the fixtures are tools in the product's own catalogue, called by its own
 door, and resources and prompts on the server that its own factory made.
+
+In three things what is seen here is not the product: the SDK's own `subscriptions/listen`, an event store and
+the SDK's capabilities stand in for what it has. What the product itself does there is covered by the suite's
+run without fixtures, and by tests/mcp/test_news.py.
 """
 
 import warnings
