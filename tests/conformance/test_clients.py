@@ -1,6 +1,7 @@
 """Clients that others wrote use all that the product offers, over every transport."""
 
 import json
+import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -10,7 +11,6 @@ import pytest
 
 from mcp_rag import jobs
 from tests.conformance.running import run
-from tests.resident.conftest import moved_in
 from tests.resident.household import Household
 from tests.serve_process import MCP_RAG, Serving
 
@@ -21,24 +21,31 @@ PROMPTS = {"recall", "continue_conversation"}
 WHOLE = "conversation://{conversation_id}"
 MESSAGE = "conversation://{conversation_id}/messages/{position}"
 JOB = "rag://jobs/{id}"
+IDS = {(of, "conversation_id") for of in (WHOLE, MESSAGE, "continue_conversation")}
+KNOWN = IDS | {("recall", argument) for argument in ("speaker", "source", "tag")}
+"""Arguments of prompts and addresses that are completed by what is stored."""
+OTHERS = {("recall", "topic"), (MESSAGE, "position"), (JOB, "id")}
+"""Those that are not."""
 SAID = "The dodo is in the attic."
 
 LOGS = ["ingest", "search", "ask", "forget"]
 """The calls that tell, to clients which want a log, what they have done."""
 
+REVISIONS = {"legacy": "2025-11-25", "modern": "2026-07-28", "auto": "2026-07-28"}
+"""What the Inspector agrees on with the product."""
+
 each_transport = pytest.mark.parametrize("transport", ["http", "sse", "stdio"])
-
-
-@pytest.fixture(scope="module")
-def serving(shared: str) -> Iterator[Serving]:
-    with Serving(MCP_RAG_DATABASE_URL=shared) as server:
-        yield server
-
-
-@pytest.fixture(scope="module")
-def household(shared: str) -> Iterator[Household]:
-    with moved_in(MCP_RAG_DATABASE_URL=shared) as home:
-        yield home
+each_way = pytest.mark.parametrize(
+    ("transport", "era"),
+    [
+        ("http", "legacy"),
+        ("http", "modern"),
+        ("sse", "legacy"),
+        ("sse", "modern"),
+        ("stdio", "legacy"),
+        ("stdio", "auto"),
+    ],
+)
 
 
 def calls(name: str) -> list[tuple[str, dict[str, Any]]]:
@@ -130,15 +137,9 @@ def test_the_typescript_sdk_uses_all_that_is_offered(
     }
     assert "dodos" in picked["recall"] and address(name) in picked["continue_conversation"]
     completed = {(each["of"], each["argument"]): each["values"] for each in steps.every("completion")}
-    ids = {
-        (WHOLE, "conversation_id"),
-        (MESSAGE, "conversation_id"),
-        ("continue_conversation", "conversation_id"),
-    }
-    others = {("recall", argument) for argument in ("topic", "speaker", "source", "tag")}
-    assert set(completed) == {*ids, *others, (MESSAGE, "position"), (JOB, "id")}
+    assert set(completed) == KNOWN | OTHERS
     assert (completed["recall", "speaker"], completed["recall", "tag"]) == (["Ana"], ["x"])
-    assert all(name in completed[each] for each in ids)
+    assert all(name in completed[each] for each in IDS)
 
 
 def pipe(home: Household) -> dict[str, Any]:
@@ -159,27 +160,61 @@ class Inspector:
 
     def ran(self, method: str, *options: str) -> tuple[str, str]:
         """What it said of the result, and what it said beside it."""
-        asked = ("--method", method, "--protocol-era", self._era, *options)
+        asked = (*options, "--method", method, "--protocol-era", self._era)
         # What it keeps of a connection is not to land in the home of who runs the tests.
-        done = run("mcp-inspector", "--cli", *self._target, *asked, HOME=str(self._home))
+        done = run("mcp-inspector", "--cli", *asked, *self._target, HOME=str(self._home))
         assert done.returncode == 0, done.stdout + done.stderr
         return done.stdout, done.stderr
 
 
+class Connection:
+    """One that `mcpdo` keeps, the Inspector's command line that can complete: each command is a run of it."""
+
+    def __init__(self, name: str, home: Path) -> None:
+        self._name, self._home = name, home
+
+    def does(self, *command: str) -> Any:
+        done = run("mcpdo", "--connection", self._name, "--format", "json", *command, HOME=str(self._home))
+        assert done.returncode == 0, done.stdout + done.stderr
+        return json.loads(done.stdout)
+
+    def completes(self, kind: str, of: str, argument: str, begun: str) -> list[str]:
+        ref = ("--complete-ref-type", kind, "--complete-ref", of)
+        value = ("--complete-arg-name", argument, "--complete-arg-value", begun)
+        return list(self.does("prompts/complete", *ref, *value)["values"])
+
+
 @pytest.fixture
-def inspector(serving: Serving, household: Household, transport: str, era: str, tmp_path: Path) -> Inspector:
+def target(serving: Serving, household: Household, transport: str) -> list[str]:
+    """How the Inspector is told of the product."""
     given = [part for pair in household.environment.items() for part in ("-e", "=".join(pair))]
     targets = {
         "http": [serving.url("mcp"), "--transport", "http"],
         "sse": [serving.url("sse"), "--transport", "sse"],
-        "stdio": [*MCP_RAG, "stdio", *given],
+        "stdio": [*given, "--", *MCP_RAG, "stdio"],
     }
-    return Inspector(targets[transport], era, tmp_path)
+    return targets[transport]
 
 
-@pytest.mark.parametrize(("transport", "era"), [("http", "modern"), ("sse", "legacy"), ("stdio", "auto")])
-def test_the_inspector_uses_all_that_is_offered(inspector: Inspector, transport: str) -> None:
-    name = f"inspector/{transport}"
+@pytest.fixture
+def inspector(target: list[str], era: str, tmp_path: Path) -> Inspector:
+    return Inspector(target, era, tmp_path)
+
+
+@pytest.fixture
+def connection(target: list[str], era: str, household: Household) -> Iterator[Connection]:
+    connection = Connection("memory", household.folder)
+    try:
+        connection.does("connect", "--era", era, *target)
+        yield connection
+    finally:
+        connection.does("daemon", "stop")
+
+
+@each_way
+def test_the_inspector_uses_all_that_is_offered(inspector: Inspector, transport: str, era: str) -> None:
+    name = f"inspector/{transport}/{era}"
+    assert inspector.result("initialize")["protocolVersion"] == REVISIONS[era]
     given = {}
     for tool, arguments in calls(name):
         result = inspector.result(
@@ -195,6 +230,8 @@ def test_the_inspector_uses_all_that_is_offered(inspector: Inspector, transport:
     for uri in (address(name), f"{address(name)}/messages/0"):
         (content,) = inspector.result("resources/read", "--uri", uri)["contents"]
         assert f"> {SAID}" in content["text"]
+    (job,) = inspector.result("resources/read", "--uri", jobs.uri(name))["contents"]
+    assert json.loads(job["text"])["conversation_id"] == name
     (status,) = inspector.result("resources/read", "--uri", "rag://status")["contents"]
     assert json.loads(status["text"])["conversations"] >= 1
     prompts = inspector.result("prompts/list")["prompts"]
@@ -202,6 +239,27 @@ def test_the_inspector_uses_all_that_is_offered(inspector: Inspector, transport:
     for prompt, argument in (("recall", "topic=dodos"), ("continue_conversation", f"conversation_id={name}")):
         picked = inspector.result("prompts/get", "--prompt-name", prompt, "--prompt-args", argument)
         assert picked["messages"][0]["content"]["text"]
+
+
+@each_way
+def test_the_inspector_completes_all_that_can_be_completed(
+    connection: Connection, transport: str, era: str
+) -> None:
+    name = f"completed/{transport}/{era}"
+    assert connection.does("connections/show")["protocolVersion"] == REVISIONS[era]
+    message = {"text": SAID, "speaker": name}
+    stored = {"conversation_id": name, "source": name, "tags": [name], "messages": [message]}
+    assert connection.does("tools/call", "ingest", json.dumps(stored))["structuredContent"]["added"] == 1
+    prompts = connection.does("prompts/list")["prompts"]
+    templates = connection.does("resources/templates/list")["resourceTemplates"]
+    arguments = [("ref/prompt", each["name"], one["name"]) for each in prompts for one in each["arguments"]]
+    arguments += [
+        ("ref/resource", each["uriTemplate"], one)
+        for each in templates
+        for one in re.findall(r"{(\w+)}", each["uriTemplate"])
+    ]
+    completed = {each[1:]: connection.completes(*each, name[:-1]) for each in arguments}
+    assert completed == {each: [name] if each in KNOWN else [] for each in KNOWN | OTHERS}
 
 
 @each_transport

@@ -75,12 +75,6 @@ def with_fixtures(shared: str) -> Iterator[Serving]:
         yield server
 
 
-@pytest.fixture(scope="module")
-def alone(shared: str) -> Iterator[Serving]:
-    with Serving(MCP_RAG_DATABASE_URL=shared) as server:
-        yield server
-
-
 def suite(server: Serving, out: Path, revision: str, *options: str) -> None:
     """Let it find nothing that it would refuse a server for; what it saw lies in a folder."""
     # By this name, because a scenario wants a name to hold against those of strangers.
@@ -117,10 +111,10 @@ def test_with_what_the_suite_expects_by_name_everything_is_as_a_revision_has_it(
 
 @each_revision
 def test_alone_the_product_passes_all_checks_but_exactly_those_that_are_listed(
-    alone: Serving, tmp_path: Path, revision: str
+    serving: Serving, tmp_path: Path, revision: str
 ) -> None:
     scored = ALONE / f"{revision}.yml"
-    suite(alone, tmp_path, revision, "--expected-failures", str(scored))
+    suite(serving, tmp_path, revision, "--expected-failures", str(scored))
     found = trouble(tmp_path)
     assert len(found) == SCENARIOS[revision]
     listed = UNSCORED[revision] | set(yaml.safe_load(scored.read_text())["server"])
