@@ -10,7 +10,7 @@ from urllib.parse import quote
 import pytest
 
 from mcp_rag import jobs
-from tests.conformance.running import run
+from tests.conformance.running import SDKS, Steps, reached, run
 from tests.resident.household import Household
 from tests.serve_process import MCP_RAG, Serving
 
@@ -77,46 +77,21 @@ def check(name: str, given: dict[str, dict[str, Any]]) -> None:
     assert (given["forget"]["dry_run"], given["forget"]["messages"]) == (True, 1)
 
 
-class Steps:
-    """What a client of the TypeScript SDK said of its way through the offer."""
-
-    def __init__(self, lines: str) -> None:
-        self._all: list[dict[str, Any]] = [json.loads(line) for line in lines.splitlines()]
-
-    def every(self, step: str) -> list[dict[str, Any]]:
-        return [each for each in self._all if each["step"] == step]
-
-    def one(self, step: str) -> dict[str, Any]:
-        (only,) = self.every(step)
-        return only
-
-    def by(self, step: str, name: str, what: str) -> dict[str, Any]:
-        return {each[name]: each[what] for each in self.every(step)}
-
-
 @each_transport
-@pytest.mark.parametrize(
-    ("sdk", "mode", "revision"),
-    [("v1", None, None), ("v2", None, "2025-11-25"), ("v2", "auto", "2026-07-28")],
-)
+@pytest.mark.parametrize(("sdk", "mode", "revision"), SDKS)
 def test_the_typescript_sdk_uses_all_that_is_offered(
     serving: Serving, household: Household, transport: str, sdk: str, mode: str | None, revision: str | None
 ) -> None:
     name = f"{sdk}/{mode}/{transport}"
-    reached = {
-        "http": {"url": serving.url("mcp")},
-        "sse": {"url": serving.url("sse")},
-        "stdio": pipe(household),
-    }
     values = {
         "conversation_id": name, "position": "0", "id": jobs.uri(name).rpartition("/")[2],
         "topic": "dodos", "speaker": "Ana", "source": "none", "tag": "x",
     }  # fmt: skip
-    server = {"transport": transport, **reached[transport]}
+    server = reached(serving, household, transport)
     told = {"sdk": sdk, "mode": mode, "server": server, "calls": calls(name), "values": values}
     done = run("node", "drive.mjs", json.dumps(told))
     assert done.returncode == 0, done.stderr
-    steps = Steps(done.stdout)
+    steps = Steps(done.stdout.splitlines())
     assert steps.one("connected")["server"]["name"] == "mcp-rag"
     assert steps.one("connected").get("revision") == revision
     assert steps.one("closed")
@@ -140,11 +115,6 @@ def test_the_typescript_sdk_uses_all_that_is_offered(
     assert set(completed) == KNOWN | OTHERS
     assert (completed["recall", "speaker"], completed["recall", "tag"]) == (["Ana"], ["x"])
     assert all(name in completed[each] for each in IDS)
-
-
-def pipe(home: Household) -> dict[str, Any]:
-    command, *arguments = MCP_RAG
-    return {"command": command, "args": [*arguments, "stdio"], "env": home.environment}
 
 
 class Inspector:

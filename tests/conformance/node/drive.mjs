@@ -1,42 +1,20 @@
-// A client of the TypeScript SDK that uses all that a server offers, and says what it got: one line of JSON a step.
+// A client of the TypeScript SDK that uses all that a server offers, and says what it got.
 //
-// Told in JSON, as the first argument:
-//   sdk      "v1" (@modelcontextprotocol/sdk) or "v2" (@modelcontextprotocol/client)
-//   mode     "auto" for v2 to ask for the newest revision first
-//   server   {transport: "http" or "sse", url} or {transport: "stdio", command, args, env}
+// Told in JSON, as the first argument, of the client (reaching.mjs), and
 //   calls    [[tool, arguments], …], in this order
 //   values   what prompts and addresses are filled in with, by name
 
+import { clientOf, library, say, transportOf } from './reaching.mjs';
+
 const told = JSON.parse(process.argv[2]);
-const about = { name: `foreign-${told.sdk}`, version: '1.0.0' };
 
 const LEVEL = 'info';
 
-function say(step, got) {
-    process.stdout.write(`${JSON.stringify({ step, ...got })}\n`);
-}
-
-async function library() {
-    if (told.sdk === 'v2') {
-        return { ...(await import('@modelcontextprotocol/client')), ...(await import('@modelcontextprotocol/client/stdio')) };
-    }
-    const parts = ['client/index', 'client/streamableHttp', 'client/sse', 'client/stdio', 'types'];
-    const loaded = await Promise.all(parts.map((part) => import(`@modelcontextprotocol/sdk/${part}.js`)));
-    return Object.assign({}, ...loaded);
-}
-
-function transportOf(sdk, { transport, url, ...command }) {
-    if (transport === 'stdio') return new sdk.StdioClientTransport(command);
-    const Transport = transport === 'sse' ? sdk.SSEClientTransport : sdk.StreamableHTTPClientTransport;
-    return new Transport(new URL(url));
-}
-
 async function connected() {
-    const sdk = await library();
-    const options = told.mode ? { versionNegotiation: { mode: told.mode } } : {};
-    const client = new sdk.Client(about, options);
+    const sdk = await library(told.sdk);
+    const client = clientOf(sdk, told);
     client.setNotificationHandler(sdk.LoggingMessageNotificationSchema ?? 'notifications/message', ({ params }) => say('log', params));
-    await client.connect(transportOf(sdk, told.server));
+    await client.connect(transportOf(sdk, told));
     if (!perCall(client)) await client.setLoggingLevel(LEVEL);
     return client;
 }
