@@ -12,7 +12,7 @@ from mcp.server.mcpserver import MCPServer
 from mcp_rag.models import NewMessage
 from mcp_rag.rag import Rag
 from mcp_rag.tools.telling import EVERY
-from tests.conftest import eventually
+from tests.hearing import Heard
 
 each_era = pytest.mark.parametrize("era", ["legacy", "2026-07-28"])
 DIARY = [NewMessage(text="We saw a capercaillie.")]
@@ -23,25 +23,6 @@ CALLS = [
     ("search", {"query": "glacier", "accurate": True}, "LOCK TABLE passage"),
     ("ask", {"question": "What did we see?"}, "LOCK TABLE passage"),
 ]
-
-
-class Heard:
-    """All that a client hears of its call."""
-
-    def __init__(self) -> None:
-        self.words = list[tuple[float, float | None, str | None]]()
-
-    async def __call__(self, progress: float, total: float | None, message: str | None) -> None:
-        self.words.append((progress, total, message))
-
-    async def more(self, words: int = 2) -> None:
-        """Wait until it has heard so many more."""
-        wanted = len(self.words) + words
-        await eventually(lambda: asyncio.sleep(0, len(self.words) >= wanted))
-
-    def grew(self) -> bool:
-        told = [progress for progress, _, _ in self.words]
-        return told == sorted(set(told))
 
 
 @pytest.fixture

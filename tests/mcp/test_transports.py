@@ -27,6 +27,7 @@ from mcp_rag.settings import Settings
 from tests import inspection
 from tests.conftest import create_database
 from tests.free_ports import free_port
+from tests.hearing import Heard
 from tests.http.running import running
 from tests.locks import withheld
 from tests.resident import household as homes
@@ -42,6 +43,7 @@ HEADERS = {"Accept": "application/json, text/event-stream", "Content-Type": "app
 CLOSE = {"Connection": "close"}
 SESSION = "messages/?session_id=" + "0" * 32
 CONTINUE = types.PromptReference(type="ref/prompt", name="continue_conversation")
+NOTE = {"conversation_id": "held up", "content": "Where to?"}
 Connect = Callable[[], Any]
 
 
@@ -199,6 +201,25 @@ async def test_two_clients_of_stdio_share_a_resident_and_find_what_the_other_sto
         found = await other.call_tool("search", {"query": "flowerpot", "conversation_id": f"by-one/{era}"})
         assert "> The key is under the flowerpot." in told(found)
         assert settled.residents() == [settled.resident()]
+
+
+@pytest.mark.parametrize("transport", ["streamable", "sse", "stdio"])
+async def test_of_a_call_that_is_held_up_clients_of_both_eras_go_on_hearing(
+    connect: Connect, shared_url: str, transport: str
+) -> None:
+    owner, heard = await asyncpg.connect(shared_url), [Heard() for _ in ERAS]
+    async with AsyncExitStack() as stack:
+        clients = [await stack.enter_async_context(client_of(connect(), era)) for era in ERAS]
+        async with withheld(owner):
+            calls = [
+                client.call_tool("ingest", NOTE, progress_callback=each)
+                for client, each in zip(clients, heard, strict=True)
+            ]
+            results = asyncio.gather(*calls)
+            await asyncio.gather(*(each.more() for each in heard))
+        assert not any(result.is_error for result in await results)
+    assert all(each.grew() for each in heard)
+    await owner.close()
 
 
 async def test_a_resident_killed_in_the_middle_of_calls_loses_nothing(
