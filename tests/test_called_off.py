@@ -1,7 +1,7 @@
-"""Calls that nobody waits for any more: the work stops, its statement in the database with it."""
+"""Calls that nobody waits for any more: the work stops, its statement in the database and its model too."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import AsyncExitStack
 from typing import Any
 
@@ -20,12 +20,15 @@ from mcp_rag.postgres.database import Database
 from mcp_rag.postgres.store import Store
 from mcp_rag.rag import Rag
 from tests import inspection
+from tests.answering.openai_server import KEY, MODEL, Hold, Service
 from tests.cli.command import PATIENCE
-from tests.conftest import Borrowed
+from tests.conftest import Borrowed, eventually
 from tests.http.running import caller, running
 from tests.locks import withheld
 from tests.resident.conftest import moved_in
-from tests.serve_process import MCP_RAG
+from tests.resident.household import Household
+from tests.serve_process import MCP_RAG, Serving
+from tests.serving import serve as serve
 
 ERAS = ("legacy", "2026-07-28")
 READERS = "LOCK TABLE passage IN ACCESS EXCLUSIVE MODE"
@@ -68,6 +71,40 @@ async def url(rag: Rag, narrow: Database) -> AsyncIterator[str]:
     """Where it is served to one call at a time."""
     async with running(rag, narrow, calls_at_once=1) as url:
         yield url
+
+
+@pytest.fixture
+def model() -> Service:
+    """It begins an answer, and never ends it."""
+    service = Service()
+    service.says("It is", Hold())
+    return service
+
+
+@pytest.fixture
+def connect(
+    serve: Callable[..., str], model: Service, database_url: str, transport: str
+) -> Iterator[Callable[[], Any]]:
+    """How to reach a process of the product whose answers the model writes."""
+    settings = {
+        "MCP_RAG_DATABASE_URL": database_url,
+        "MCP_RAG_OPENAI_URL": f"{serve(model.app)}/v1",
+        "MCP_RAG_OPENAI_API_KEY": KEY,
+        "MCP_RAG_OPENAI_MODEL": MODEL,
+        # What goes on would keep the place of the next call.
+        "MCP_RAG_CALLS_AT_ONCE": "1",
+    }
+    if transport == "stdio":
+        with moved_in(**settings) as home:
+            yield lambda: pipe(home)
+    else:
+        with Serving(**settings) as server:
+            yield lambda: server.connect(transport)
+
+
+def pipe(home: Household) -> Any:
+    command, *arguments = [*MCP_RAG, "stdio"]
+    return stdio_client(StdioServerParameters(command=command, args=arguments, env=home.environment))
 
 
 async def call_off(
@@ -122,7 +159,6 @@ async def test_a_call_over_http_that_is_called_off_stops_and_leaves_nothing_behi
 async def test_a_call_over_stdio_that_is_called_off_stops_and_leaves_nothing_behind(
     rag: Rag, database_url: str, owner: asyncpg.Connection, era: str
 ) -> None:
-    command, *arguments = [*MCP_RAG, "stdio"]
     settings = {
         "MCP_RAG_DATABASE_URL": database_url,
         "MCP_RAG_POOL_SIZE": "1",
@@ -130,12 +166,28 @@ async def test_a_call_over_stdio_that_is_called_off_stops_and_leaves_nothing_beh
         "MCP_RAG_EMBED": "false",
     }
     with moved_in(**settings) as home:
-        way = stdio_client(StdioServerParameters(command=command, args=arguments, env=home.environment))
-        async with Client(way, mode=era, read_timeout_seconds=PATIENCE) as client:
+        async with Client(pipe(home), mode=era, read_timeout_seconds=PATIENCE) as client:
             await client.call_tool("search", {"query": "fence"})
             for each in CALLS:
                 await call_off(client, owner, *each)
             await is_whole(client, owner)
+
+
+@pytest.mark.parametrize("transport", ["streamable", "sse", "stdio"])
+async def test_a_question_that_is_called_off_stops_the_model_that_writes(
+    rag: Rag, connect: Callable[[], Any], model: Service, transport: str
+) -> None:
+    for era in ERAS:
+        model.requests.clear()
+        model.left.clear()
+        async with Client(connect(), mode=era, read_timeout_seconds=PATIENCE) as client:
+            call = asyncio.create_task(client.call_tool("ask", {"question": "Is the fence white?"}))
+            await eventually(lambda: asyncio.sleep(0, model.requests))
+            assert not model.left.is_set()
+            call.cancel()
+            assert await asyncio.to_thread(model.left.wait, 10)
+            found = await client.call_tool("search", {"query": "fence"})
+            assert [hit["conversation_id"] for hit in found.structured_content["results"]] == ["fence"]
 
 
 @pytest.mark.parametrize(("path", "body"), [("/search", {"query": "gate"}), ("/ask", {"question": QUESTION})])
