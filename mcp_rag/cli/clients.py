@@ -10,7 +10,7 @@ from typing import Any, NamedTuple, Protocol
 
 import platformdirs
 
-from mcp_rag.cli import json_text, toml_text
+from mcp_rag.cli import commented_json, json_text, toml_text
 from mcp_rag.errors import InvalidInput
 from mcp_rag.models import Frozen
 
@@ -18,7 +18,7 @@ NAME = "mcp-rag"
 
 
 class Notation(Protocol):
-    """How a configuration is written: `json_text` or `toml_text`."""
+    """How a configuration is written: `json_text`, `commented_json` or `toml_text`."""
 
     NAME: str
     EMPTY: str
@@ -108,11 +108,11 @@ class Client(StrEnum):
 _KNOWN = {
     Client.CLAUDE_DESKTOP: _Known("Claude Desktop"),
     Client.CLAUDE_CODE: _Known("Claude Code", in_project=".mcp.json", says_type=True),
-    Client.VSCODE: _Known("VS Code", "servers", ".vscode/mcp.json", says_type=True),
+    Client.VSCODE: _Known("VS Code", "servers", ".vscode/mcp.json", commented_json, says_type=True),
     Client.CURSOR: _Known("Cursor", in_project=".cursor/mcp.json"),
     Client.WINDSURF: _Known("Windsurf"),
     Client.CODEX: _Known("Codex", "mcp_servers", ".codex/config.toml", toml_text),
-    Client.ZED: _Known("Zed", "context_servers", ".zed/settings.json"),
+    Client.ZED: _Known("Zed", "context_servers", ".zed/settings.json", commented_json),
 }
 
 

@@ -131,7 +131,7 @@ class _Plan:
         after = self._merged(before or {})
         if before == after:
             return self.told("already there", after)
-        self._write(content, lambda text: self._notation.put(text, self._keys, after))
+        self._write(content, lambda text: self._notation.put(text, self._keys, after), after)
         return self.told("added" if before is None else "updated", after)
 
     def take_out(self) -> Installed:
@@ -144,7 +144,7 @@ class _Plan:
                 f"{self.file} has another server under the name {self.name!r}; it was left alone.",
                 remedy="Name the one to remove with --name.",
             )
-        self._write(content, lambda text: self._notation.without(text, self._keys))
+        self._write(content, lambda text: self._notation.without(text, self._keys), None)
         return self.told("removed", {})
 
     def told(self, action: Action, entry: dict[str, Any]) -> Installed:
@@ -184,12 +184,23 @@ class _Plan:
         blank = not content.strip(f"{_MARK} \t\r\n")
         return self._notation.EMPTY if blank else content.removeprefix(_MARK)
 
-    def _write(self, content: str, change: Callable[[str], str]) -> None:
+    def _write(self, content: str, change: Callable[[str], str], after: dict[str, Any] | None) -> None:
+        """Write the changed text, if it has `after` for the entry and all else as before."""
+        text = self._text(content)
         try:
-            changed = change(self._text(content))
+            changed = change(text)
+            if self._others(changed) != self._others(text) or self._present(changed) != after:
+                raise ValueError("more would change than the entry")
         except ValueError as error:
             raise self._refusal(f"cannot be changed safely ({error})") from error
         _replace(self.file, (_MARK if content.startswith(_MARK) else "") + changed)
+
+    def _others(self, text: str) -> tuple[dict[str, Any], dict[str, Any]]:
+        """All but the servers, and all servers but this."""
+        known = self._notation.parse(text)
+        servers = known.pop(self.client.servers_key, {})
+        servers.pop(self.name, None)
+        return known, servers
 
     def _present(self, content: str) -> dict[str, Any] | None:
         """The entry with this name, if there is one that can be ours."""

@@ -40,8 +40,8 @@ def install(
     """Give this memory to an MCP client.
 
     It is written into the file where the client keeps its configuration. What else is in there stays as it
-    is; a JSON file with comments is left alone, and you are shown what to add. The MCP_RAG_ settings of this
-    shell go along, except secrets.
+    is, comments too; a file that is not understood is left alone, and you are shown what to add. The MCP_RAG_
+    settings of this shell go along, except secrets.
     """
     if remove and print_only:
         raise typer.BadParameter("--print and --remove exclude each other.")

@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import resource
 import shutil
 import signal
@@ -15,7 +16,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from mcp_rag.cli import json_text, toml_text
+from mcp_rag.cli import commented_json, json_text, toml_text
 from mcp_rag.cli.clients import Client, entries
 from mcp_rag.cli.install import Installed, install, remove, settings_to_pass_on
 from mcp_rag.errors import InvalidInput, RagError
@@ -36,6 +37,7 @@ KEYS = dict.fromkeys(Client, "mcpServers") | {
     Client.ZED: "context_servers",
 }
 WITH_JSON = [client for client in Client if client is not Client.CODEX]
+WITH_COMMENTS = [Client.VSCODE, Client.ZED]
 
 
 @pytest.fixture
@@ -129,8 +131,6 @@ def test_an_old_entry_is_brought_up_to_date_and_keeps_what_else_it_has(
 @pytest.mark.parametrize(
     "text",
     [
-        '{\n  // my servers\n  "SERVERS": {}\n}',
-        '{"SERVERS": {},}',
         "[]",
         '{"SERVERS": []}',
         '{"a": 1, "a": 2}',
@@ -142,6 +142,89 @@ def test_an_old_entry_is_brought_up_to_date_and_keeps_what_else_it_has(
 @with_json
 def test_what_is_not_plainly_understood_is_left_alone(home: Path, client: Client, text: str) -> None:
     refuses(home, client, text.replace("SERVERS", KEYS[client]))
+
+
+@pytest.mark.parametrize("text", ['{\n  // my servers\n  "SERVERS": {}\n}', '{"SERVERS": {},}'])
+@pytest.mark.parametrize("client", [client for client in WITH_JSON if client not in WITH_COMMENTS])
+def test_comments_that_the_client_does_not_read_itself_are_left_alone(
+    home: Path, client: Client, text: str
+) -> None:
+    refuses(home, client, text.replace("SERVERS", KEYS[client]))
+
+
+ZED = """// Zed settings
+//
+// For information on how to configure Zed, see the Zed
+// documentation: https://zed.dev/docs/configuring-zed
+{
+  "ui_font_size": 16, /* "not": "a key" */
+  "theme": "One // Dark", // the night
+}
+"""
+
+
+@pytest.mark.parametrize("client", WITH_COMMENTS)
+@pytest.mark.parametrize(
+    ("before", "after"),
+    [
+        (ZED, ZED.replace("// the night\n", '// the night\n  "SERVERS": {ENTRY}\n')),
+        ("{ // none\n}", '{ // none\n  "SERVERS": {ENTRY}\n}'),
+        ('{"SERVERS": {} /* none */}', '{"SERVERS": {ENTRY} /* none */}'),
+        (
+            '{\n  "SERVERS": {\n    "a": {} // one\n    // "b": {}\n  },\n}',
+            '{\n  "SERVERS": {\n    "a": {}, // one\n    // "b": {}ENTRY\n  },\n}',
+        ),
+        (
+            '{\n  "SERVERS": {\n    // one\n    "a": {},\n  }\n}',
+            '{\n  "SERVERS": {\n    // one\n    "a": {},ENTRY\n  }\n}',
+        ),
+        ('{"a": 1 // one\n}', '{"a": 1, // one\n  "SERVERS": {ENTRY}\n}'),
+    ],
+    ids=["zed's own", "empty", "no servers", "a server aside", "a comma too many", "on one line"],
+)
+def test_comments_stay_where_the_client_reads_them(
+    home: Path, client: Client, before: str, after: str
+) -> None:
+    before, after = (text.replace("SERVERS", KEYS[client]) for text in (before, after))
+    file = written(home, client, before)
+    assert install(client).action == "added"
+    begun, rest = after.split("{ENTRY}" if "{ENTRY}" in after else "ENTRY")
+    text = file.read_text()
+    assert text.startswith(begun) and text.endswith(rest)
+    assert '"mcp-rag": {' in text[len(begun) : len(text) - len(rest)]
+    assert install(client).action == "already there"
+    assert remove(client).action == "removed"
+    assert said(file.read_text()) == said(before)
+
+
+@pytest.mark.parametrize("client", WITH_COMMENTS)
+@pytest.mark.parametrize("text", ["{} /* no end", '{"a": "x // y}', "{,}", "{/}", '{"a" 1}', "// nothing"])
+def test_what_is_no_json_without_its_comments_either_is_left_alone(
+    home: Path, client: Client, text: str
+) -> None:
+    refuses(home, client, text)
+
+
+def test_an_update_keeps_the_comments_within_the_entry(home: Path) -> None:
+    entry = """{
+  "context_servers": {
+    "mcp-rag": {
+      "command": "/gone/mcp-rag", // the old one
+      // my own
+      "env": {
+        "MINE": "1", // it is needed
+      },
+    },
+  },
+}
+"""
+    file = written(home, Client.ZED, entry)
+    assert install(Client.ZED).action == "updated"
+    text = file.read_text()
+    assert [
+        line for line in ("// the old one", "// my own", '"MINE": "1", // it is needed') if line not in text
+    ] == []
+    assert "/gone/" not in text
 
 
 @pytest.mark.parametrize(
@@ -384,7 +467,7 @@ def test_the_command_line_installs_prints_and_refuses(anywhere: Command) -> None
     assert "MCP_RAG_DATABASE_URL is secret" in done.err
     assert "secret@db" not in done.out + done.err + told.file.read_text()
     assert "already there" in anywhere("install", "vscode").out
-    told.file.write_text("{} // mine")
+    told.file.write_text("{} /* mine")
     refused = anywhere("install", "vscode", code=2)
     assert '"servers"' in refused.err
     shown = anywhere("install", "cursor", "--print")
@@ -438,6 +521,49 @@ def test_putting_a_value_in_changes_that_value_and_no_other(
     assert json_text.parse(rest) == expected
     if whole.get("mcpServers") and "mcp-rag" not in whole["mcpServers"]:
         assert rest == text
+
+
+MARKED = re.compile(r'("(?:[^"\\]|\\.)*"|[{}\[\]:,])')
+COMMENTS = st.sampled_from(["", "", "/* { */", '// "a": 1\n', " /**/ ", "//\r\n", '/* " */'])
+
+
+@settings(max_examples=200)
+@given(
+    data=st.data(),
+    before=st.dictionaries(st.text(), JSON, max_size=4),
+    servers=st.none() | st.dictionaries(st.text(), JSON, max_size=3),
+    value=st.dictionaries(st.text(), st.text() | st.lists(st.text()), max_size=3),
+    indent=st.sampled_from([None, 2, "\t"]),
+)
+def test_putting_a_value_among_comments_keeps_them_all(
+    data: st.DataObject,
+    before: dict[str, Any],
+    servers: dict[str, Any] | None,
+    value: dict[str, Any],
+    indent: Any,
+) -> None:
+    keys = ("servers", "mcp-rag")
+    whole = {key: each for key, each in before.items() if key != "servers"}
+    whole |= {} if servers is None else {"servers": {k: v for k, v in servers.items() if k != "mcp-rag"}}
+    parts = [part for part in MARKED.split(json.dumps(whole, indent=indent)) if part]
+    comments = [data.draw(COMMENTS) for _ in range(len(parts) + 1)]
+    text = comments[0] + "".join(part + comment for part, comment in zip(parts, comments[1:], strict=True))
+    assert commented_json.parse(text) == whole
+    changed = commented_json.put(text, keys, value)
+    expected = {**whole, "servers": {**whole.get("servers", {}), "mcp-rag": value}}
+    assert commented_json.parse(changed) == expected
+    assert said(changed) == said(text)
+    assert commented_json.put(changed, keys, value) == changed
+    less = commented_json.without(changed, keys)
+    del expected["servers"]["mcp-rag"]
+    assert commented_json.parse(less) == expected
+    assert said(less) == said(text)
+
+
+def said(text: str) -> list[str]:
+    """The comments in a text."""
+    found = re.findall(r'"(?:[^"\\]|\\.)*"|//[^\r\n]*|/\*.*?\*/', text, re.DOTALL)
+    return [each.rstrip() for each in found if not each.startswith('"')]
 
 
 VALUES = st.booleans() | st.integers(-(2**63), 2**63 - 1) | st.floats(allow_nan=False) | st.text()
