@@ -1,8 +1,12 @@
 """ingest, forget, migrate and reembed."""
 
 import json
+import os
+import pty
+import re
 import signal
 import subprocess
+from contextlib import suppress
 from pathlib import Path
 
 import asyncpg
@@ -11,7 +15,7 @@ import pytest
 from mcp_rag.embedding import locate
 from mcp_rag.models import Extract
 from mcp_rag.postgres import schema
-from tests.cli.command import Command, stopped
+from tests.cli.command import PATIENCE, Command, stopped
 
 
 @pytest.fixture
@@ -45,6 +49,33 @@ def test_a_broken_piece_is_told_and_the_rest_is_stored(mcp_rag: Command, chats: 
     assert f"Not read: {chats}, line 3: its JSON is broken" in told.out
     assert "Not read: " + str(chats.with_name("missing.md")) in told.out
     assert "3 passages found by words already" in told.out
+
+
+def test_who_sits_at_a_terminal_sees_an_import_go_on_and_a_file_is_told_nothing_of_it(
+    mcp_rag: Command, tmp_path: Path
+) -> None:
+    lines = [{"conversation_id": f"talk {n}", "text": f"Talk {n} of the walrus."} for n in range(100)]
+    many = tmp_path / "many.jsonl"
+    many.write_text("\n".join(map(json.dumps, lines)))
+    terminal, other_end = pty.openpty()
+    process = mcp_rag.start("ingest", many, "--json", log=Path(os.ttyname(other_end)))
+    os.close(other_end)
+    shown = _all_of(terminal)
+    out, _ = process.communicate(timeout=PATIENCE)
+    assert json.loads(out)["added"] == 100
+    assert len(set(re.findall(r"Storing.*?(\d+)/\?", shown))) > 1
+    assert len(set(re.findall(r"Embedding.*?(\d+)/100", shown))) > 1
+    assert mcp_rag("ingest", many, "--json").err == ""
+
+
+def _all_of(terminal: int) -> str:
+    """What was written to it until nobody could any more."""
+    said = bytearray()
+    with suppress(OSError):
+        while part := os.read(terminal, 65_536):
+            said += part
+    os.close(terminal)
+    return re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", said.decode())
 
 
 def test_text_on_stdin_becomes_a_document(mcp_rag: Command) -> None:
