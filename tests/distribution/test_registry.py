@@ -8,6 +8,7 @@ from typing import Any
 
 import jsonschema
 import pytest
+import yaml
 
 from mcp_rag import __version__
 from mcp_rag.settings import Settings
@@ -71,6 +72,11 @@ def test_all_who_name_a_version_name_the_same() -> None:
         "server.json": SERVER["version"],
         "server.json, package": PACKAGE["version"],
         "CHANGELOG.md": released[1] if released else __version__,
+        **{
+            f"{file.parent.name}, {image['name']}": image["newTag"]
+            for file in (ROOT / "deploy" / "kubernetes" / "overlays").glob("*/kustomization.yaml")
+            for image in yaml.safe_load(file.read_text("utf-8"))["images"]
+        },
         **{
             f"README.md: {found[0]}": found[1]
             for found in re.finditer(
