@@ -9,15 +9,23 @@ from collections.abc import Sequence
 from contextlib import ExitStack
 from typing import Any, Self
 
+from mcp import StdioServerParameters
 from mcp.client.sse import sse_client
+from mcp.client.stdio import stdio_client
 from mcp.client.streamable_http import streamable_http_client
 
 from tests.free_ports import free_port
-from tests.resident.household import ROOT, SECONDS, eventually
+from tests.resident.household import ROOT, SECONDS, Household, eventually
 
 MCP_RAG = (sys.executable, "-m", "mcp_rag")
 START = 90.0
 """Seconds until it listens, on a machine that does much else."""
+
+
+def pipe(home: Household) -> Any:
+    """`mcp-rag stdio` of a user, for a client to start."""
+    command, *arguments = [*MCP_RAG, "stdio"]
+    return stdio_client(StdioServerParameters(command=command, args=arguments, env=home.environment))
 
 
 class Serving:

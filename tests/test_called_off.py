@@ -7,10 +7,8 @@ from typing import Any
 
 import asyncpg
 import pytest
-from mcp import StdioServerParameters
 from mcp.client import Client
 from mcp.client.sse import sse_client
-from mcp.client.stdio import stdio_client
 from mcp.client.streamable_http import streamable_http_client
 
 from mcp_rag.identity import DEFAULT_TENANT
@@ -26,8 +24,7 @@ from tests.conftest import Borrowed, eventually
 from tests.http.running import caller, running
 from tests.locks import withheld
 from tests.resident.conftest import moved_in
-from tests.resident.household import Household
-from tests.serve_process import MCP_RAG, Serving
+from tests.serve_process import Serving, pipe
 from tests.serving import serve as serve
 
 ERAS = ("legacy", "2026-07-28")
@@ -100,11 +97,6 @@ def connect(
     else:
         with Serving(**settings) as server:
             yield lambda: server.connect(transport)
-
-
-def pipe(home: Household) -> Any:
-    command, *arguments = [*MCP_RAG, "stdio"]
-    return stdio_client(StdioServerParameters(command=command, args=arguments, env=home.environment))
 
 
 async def call_off(

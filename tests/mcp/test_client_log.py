@@ -3,27 +3,23 @@
 import asyncio
 import os
 import signal
-import uuid
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
 
 import asyncpg
 import pytest
-from mcp import StdioServerParameters, types
+from mcp import types
 from mcp.client import Client
-from mcp.client.stdio import stdio_client
 from mcp.server.mcpserver import MCPServer
 from mcp.shared.exceptions import MCPError
 
 from mcp_rag.capacity import Capacity
 from mcp_rag.rag import Rag
 from mcp_rag.server import create_server
-from tests.conftest import create_database
 from tests.locks import withheld
-from tests.resident.conftest import moved_in
 from tests.resident.household import SECONDS, Household
-from tests.serve_process import MCP_RAG, Serving
+from tests.serve_process import Serving, pipe
 
 ERAS = ("legacy", "2026-07-28")
 each_era = pytest.mark.parametrize("era", ERAS)
@@ -194,28 +190,6 @@ async def test_a_level_that_there_is_not_disturbs_no_call(mcp_server: MCPServer[
 # Over each transport
 
 
-@pytest.fixture(scope="module")
-def shared_url(postgres: str) -> str:
-    return asyncio.run(create_database(postgres, f"log_{uuid.uuid4().hex[:12]}"))
-
-
-@pytest.fixture(scope="module")
-def serving(shared_url: str) -> Iterator[Serving]:
-    with Serving(MCP_RAG_DATABASE_URL=shared_url) as server:
-        yield server
-
-
-@pytest.fixture
-def household(shared_url: str) -> Iterator[Household]:
-    with moved_in(MCP_RAG_DATABASE_URL=shared_url) as home:
-        yield home
-
-
-def pipe(home: Household) -> Any:
-    command, *arguments = [*MCP_RAG, "stdio"]
-    return stdio_client(StdioServerParameters(command=command, args=arguments, env=home.environment))
-
-
 @each_era
 @pytest.mark.parametrize("transport", ["sse", "streamable-http"])
 async def test_each_session_hears_its_own_calls_at_its_own_level(
@@ -234,12 +208,12 @@ async def test_each_session_hears_its_own_calls_at_its_own_level(
 
 @each_era
 async def test_over_stdio_a_level_outlives_the_process_that_was_told_of_it(
-    household: Household, era: str
+    settled: Household, era: str
 ) -> None:
-    async with hearing(pipe(household), era, "debug") as (client, heard):
+    async with hearing(pipe(settled), era, "debug") as (client, heard):
         await client.call_tool("list_conversations", {})
-        first = household.resident()
+        first = settled.resident()
         os.kill(first, signal.SIGKILL)
         await client.call_tool("list_conversations", {})
-        assert household.resident() != first
+        assert settled.resident() != first
     assert [logger for _, logger, _ in heard] == ["list_conversations"] * 2

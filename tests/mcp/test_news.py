@@ -10,10 +10,9 @@ from typing import Any
 import asyncpg
 import httpx2
 import pytest
-from mcp import StdioServerParameters, types
+from mcp import types
 from mcp.client import Client
 from mcp.client.sse import sse_client
-from mcp.client.stdio import stdio_client
 from mcp.client.streamable_http import streamable_http_client
 from mcp.client.subscriptions import ResourceUpdated
 from mcp.server.mcpserver import MCPServer
@@ -26,13 +25,12 @@ from mcp_rag.rag import Rag
 from mcp_rag.resources import News, subscriptions
 from mcp_rag.resources import news as news_of_clients
 from mcp_rag.server import create_server
-from tests.conftest import create_database, eventually
+from tests.conftest import eventually
 from tests.http.running import caller, running, token
 from tests.http.test_leaving import ACCEPT, META, ask
 from tests.http.test_leaving import MODERN as MODERN_LISTEN
-from tests.resident.conftest import moved_in
 from tests.resident.household import SECONDS, Household
-from tests.serve_process import MCP_RAG, Serving
+from tests.serve_process import MCP_RAG, Serving, pipe
 
 MODERN = "2026-07-28"
 each_era = pytest.mark.parametrize("era", ["legacy", MODERN])
@@ -472,11 +470,6 @@ async def test_who_may_not_read_hears_nothing(rag: Rag, database: Database) -> N
 
 
 @pytest.fixture(scope="module")
-def shared_url(postgres: str) -> str:
-    return asyncio.run(create_database(postgres, f"news_{uuid.uuid4().hex[:12]}"))
-
-
-@pytest.fixture(scope="module")
 def replicas(shared_url: str) -> Iterator[tuple[Serving, Serving]]:
     """Two servers on one database, of which one embeds nothing."""
     with (
@@ -484,17 +477,6 @@ def replicas(shared_url: str) -> Iterator[tuple[Serving, Serving]]:
         Serving(MCP_RAG_DATABASE_URL=shared_url, MCP_RAG_EMBED="0") as two,
     ):
         yield one, two
-
-
-@pytest.fixture(scope="module")
-def settled(shared_url: str) -> Iterator[Household]:
-    with moved_in(MCP_RAG_DATABASE_URL=shared_url) as home:
-        yield home
-
-
-def pipe(home: Household) -> Any:
-    command, *arguments = [*MCP_RAG, "stdio"]
-    return stdio_client(StdioServerParameters(command=command, args=arguments, env=home.environment))
 
 
 @each_era

@@ -5,7 +5,6 @@ import os
 import signal
 import socket
 import subprocess
-import uuid
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import AsyncExitStack, ExitStack, asynccontextmanager
 from typing import Any
@@ -13,9 +12,8 @@ from typing import Any
 import asyncpg
 import httpx2
 import pytest
-from mcp import ClientSession, StdioServerParameters, types
+from mcp import ClientSession, types
 from mcp.client import Client
-from mcp.client.stdio import stdio_client
 from mcp.shared.exceptions import MCPError
 from pydantic import SecretStr
 
@@ -25,7 +23,6 @@ from mcp_rag.postgres.identities import Identities
 from mcp_rag.serving import require_identification
 from mcp_rag.settings import Settings
 from tests import inspection
-from tests.conftest import create_database
 from tests.free_ports import free_port
 from tests.hearing import Heard
 from tests.http.running import running
@@ -33,7 +30,7 @@ from tests.locks import withheld
 from tests.resident import household as homes
 from tests.resident.conftest import moved_in
 from tests.resident.household import ROOT, SECONDS, Household
-from tests.serve_process import MCP_RAG, Serving
+from tests.serve_process import MCP_RAG, Serving, pipe
 
 MODERN = "2026-07-28"
 ERAS = ("legacy", MODERN)
@@ -48,12 +45,6 @@ Connect = Callable[[], Any]
 
 
 @pytest.fixture(scope="module")
-def shared_url(postgres: str) -> str:
-    """A database that the tests of this file share."""
-    return asyncio.run(create_database(postgres, f"shared_{uuid.uuid4().hex[:12]}"))
-
-
-@pytest.fixture(scope="module")
 def serving(shared_url: str) -> Iterator[Serving]:
     with Serving(MCP_RAG_DATABASE_URL=shared_url, MCP_RAG_MAX_MESSAGE_MB="1") as server:
         yield server
@@ -63,12 +54,6 @@ def serving(shared_url: str) -> Iterator[Serving]:
 def http() -> Iterator[httpx2.Client]:
     with httpx2.Client(headers=HEADERS, timeout=SECONDS) as client:
         yield client
-
-
-@pytest.fixture(scope="module")
-def settled(shared_url: str) -> Iterator[Household]:
-    with moved_in(MCP_RAG_DATABASE_URL=shared_url) as home:
-        yield home
 
 
 @pytest.fixture
@@ -94,11 +79,6 @@ def stranded(transport: str) -> Iterator[Connect]:
         else:
             server = stack.enter_context(Serving(MCP_RAG_DATABASE_URL=url))
             yield lambda: server.connect(transport)
-
-
-def pipe(home: Household) -> Any:
-    command, *arguments = [*MCP_RAG, "stdio"]
-    return stdio_client(StdioServerParameters(command=command, args=arguments, env=home.environment))
 
 
 @asynccontextmanager

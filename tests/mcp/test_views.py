@@ -1,17 +1,12 @@
 """The views of MCP Apps, as a client meets them that can show them, and as one that cannot does not."""
 
-import asyncio
 import re
-import uuid
-from collections.abc import Iterator
 from typing import Any
 
 import httpx2
 import pytest
-from mcp import StdioServerParameters
 from mcp.client import Client
 from mcp.client.extension import advertise
-from mcp.client.stdio import stdio_client
 from mcp.client.streamable_http import streamable_http_client
 from mcp.server.apps import APP_MIME_TYPE, EXTENSION_ID
 from mcp.server.mcpserver import MCPServer
@@ -23,11 +18,9 @@ from mcp_rag.models import NewMessage
 from mcp_rag.postgres.database import Database
 from mcp_rag.rag import Rag
 from mcp_rag.server import create_server, offered
-from tests.conftest import create_database
 from tests.http.running import running, token
-from tests.resident.conftest import moved_in
 from tests.resident.household import Household
-from tests.serve_process import MCP_RAG, Serving
+from tests.serve_process import Serving, pipe
 
 VIEWS = {"search": "ui://mcp-rag/search", "ask": "ui://mcp-rag/answer"}
 each_era = pytest.mark.parametrize("era", ["legacy", "2026-07-28"])
@@ -154,34 +147,13 @@ async def test_a_host_is_told_of_the_same_tools_in_hardly_more_tokens(
     assert bare == less.tools
 
 
-@pytest.fixture(scope="module")
-def shared_url(postgres: str) -> str:
-    return asyncio.run(create_database(postgres, f"views_{uuid.uuid4().hex[:12]}"))
-
-
-@pytest.fixture(scope="module")
-def serving(shared_url: str) -> Iterator[Serving]:
-    with Serving(MCP_RAG_DATABASE_URL=shared_url) as server:
-        yield server
-
-
-@pytest.fixture(scope="module")
-def household(shared_url: str) -> Iterator[Household]:
-    with moved_in(MCP_RAG_DATABASE_URL=shared_url) as home:
-        yield home
-
-
 @each_era
 @pytest.mark.parametrize("transport", ["http", "sse", "stdio"])
 async def test_views_are_there_over_every_transport(
-    serving: Serving, household: Household, transport: str, era: str
+    serving: Serving, settled: Household, transport: str, era: str
 ) -> None:
     def connection() -> Any:
-        if transport != "stdio":
-            return serving.connect(transport)
-        command, *arguments = MCP_RAG
-        stdio = StdioServerParameters(command=command, args=[*arguments, "stdio"], env=household.environment)
-        return stdio_client(stdio)
+        return pipe(settled) if transport == "stdio" else serving.connect(transport)
 
     async with host(connection(), era) as shows, client(connection(), era, None) as other:
         assert await bound(shows) == VIEWS
